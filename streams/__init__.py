@@ -1,0 +1,1 @@
+"""Stream processors on Faust: the transactional engine, the processors, the worker."""

@@ -1,0 +1,80 @@
+"""A processor as a Faust app: the group, its membership and assignment, on the engine's transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from streams.engine.group import PartitionGroup
+from streams.engine.task import Surroundings
+from streams.engine.transport import Consumer
+
+_PUBLISH_POSITIONS_SECONDS = 5.0
+_SESSION_TIMEOUT_SECONDS = 6.0
+"""A killed worker's partitions move on after this; Faust's default is 60."""
+
+
+class ProcessorApp(faust.App):
+    """One processor's consumer group on this worker.
+
+    Faust's own state, effects and guarantees stay off: rows, outgoing records and position belong to the engine.
+    """
+
+    group: PartitionGroup
+
+    def __init__(
+        self,
+        group_id: str,
+        bootstrap: str,
+        data_dir: Path,
+        make: Callable[[PartitionGroup], Surroundings],
+        **security: Any,
+    ) -> None:
+        super().__init__(
+            group_id,
+            broker=";".join(f"tsunagi://{server}" for server in bootstrap.split(",")),
+            datadir=str(data_dir / "faust" / group_id),
+            autodiscover=False,
+            processing_guarantee="at_least_once",
+            table_standby_replicas=0,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            producer_threaded=False,
+            stream_publish_on_commit=False,
+            stream_wait_empty=False,
+            web_enabled=False,
+            broker_session_timeout=_SESSION_TIMEOUT_SECONDS,
+            broker_heartbeat_interval=1.5,
+            broker_request_timeout=30.0,
+            broker_rebalance_timeout=10.0,
+            broker_max_poll_interval=180.0,
+            **security,
+        )
+        self.boot_strategy.enable_kafka_producer = False
+        self.finalize()
+        self.group = PartitionGroup(make, self.inputs_consumer)
+        for topic in self.group.inputs:
+            self.topics.add(self.topic(topic, acks=False))
+        self.on_partitions_revoked.connect(self._revoked)
+        self.on_partitions_assigned.connect(self._assigned)
+        self.timer(_PUBLISH_POSITIONS_SECONDS)(self._publish_positions)
+
+    async def _revoked(self, app: Any, *_: Any, signal: Any = None, **__: Any) -> None:
+        await self.group.revoked()
+
+    async def _assigned(self, app: Any, *arguments: Any, signal: Any = None, **__: Any) -> None:
+        (assigned,) = arguments
+        await self.group.assigned((partition.topic, partition.partition) for partition in assigned)
+
+    async def _publish_positions(self) -> None:
+        await self.inputs_consumer.publish_positions(self.group.positions())
+
+    @property
+    def inputs_consumer(self) -> Consumer:
+        """The group's consumer, as our transport makes it."""
+        consumer = self.consumer
+        assert isinstance(consumer, Consumer)
+        return consumer

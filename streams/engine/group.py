@@ -1,0 +1,159 @@
+"""The partitions of one processor that the consumer group has given to this worker."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from schemas.errors import ConfigurationError
+from streams.engine.task import PartitionTask, Surroundings, TaskState
+
+log = structlog.get_logger(__name__)
+
+_HAND_OVER_SECONDS = 2.0
+"""How long a rebalance waits for running cycles; a slower one is fenced by the next owner, which is safe."""
+_STOP_SECONDS = 5.0
+
+TopicPartition = tuple[str, int]
+
+
+class GroupConsumer(Protocol):
+    """What the group asks of the Faust consumer; every call is made from a partition's thread."""
+
+    def input_log_starts(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Log start offsets; raises :class:`schemas.errors.Unavailable`."""
+
+    def seek_inputs(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        """Position the consumer; False when one of them is not assigned."""
+
+    def confirm_membership(self, partition: TopicPartition) -> bool:
+        """True when the group's coordinator says that this worker is a member of the current generation."""
+
+
+class PartitionGroup:
+    """Starts, suspends, resumes and stops partition tasks as the group assigns and revokes.
+
+    Each positioning of a partition has a token. Records fetched under another token are dropped: they may lie behind
+    a gap, and the position brings them again.
+    """
+
+    def __init__(self, make: Callable[[PartitionGroup], Surroundings], consumer: GroupConsumer) -> None:
+        self._consumer = consumer
+        self._lock = threading.Lock()
+        self._positioned: dict[TopicPartition, int] = {}
+        self._tokens = itertools.count(1)
+        self._assignment = 0
+        self.tasks: dict[int, PartitionTask] = {}
+        self.surroundings = make(self)
+        self.inputs = self.surroundings.processor.inputs
+
+    # Event loop.
+
+    async def revoked(self) -> None:
+        """Suspend everything; partitions that come back go on where they were."""
+        self._forget_positions()
+        tasks = list(self.tasks.values())
+        for task in tasks:
+            task.suspend()
+        await self._wait_idle(tasks, _HAND_OVER_SECONDS)
+
+    async def assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Resume what is still ours, start what is new, close what is gone."""
+        by_topic: dict[str, set[int]] = {topic: set() for topic in self.inputs}
+        for topic, partition in assigned:
+            if topic in by_topic:
+                by_topic[topic].add(partition)
+        mine = set.union(*by_topic.values())
+        if any(partitions != mine for partitions in by_topic.values()):
+            raise ConfigurationError(f"inputs are not co-partitioned: {by_topic}; run `tsunagi topics diff`")
+        self._forget_positions()
+        gone = [task for partition, task in self.tasks.items() if partition not in mine]
+        for task in gone:
+            task.stop()
+            del self.tasks[task.partition]
+        await self._wait_idle(gone, _HAND_OVER_SECONDS)
+        for partition in sorted(mine):
+            known = self.tasks.get(partition)
+            if known is not None and known.state is not TaskState.CLOSED:
+                known.resume()
+            else:
+                self.tasks[partition] = PartitionTask(self.surroundings, partition)
+                self.tasks[partition].start()
+        log.info("partitions_assigned", processor=self.surroundings.processor.name, partitions=sorted(mine))
+
+    async def stop(self) -> None:
+        """End every cycle and close; what takes longer than the grace time is left to the next owner's fence."""
+        self._forget_positions()
+        tasks = list(self.tasks.values())
+        for task in tasks:
+            task.stop()
+        await asyncio.gather(*(asyncio.to_thread(task.join, _STOP_SECONDS) for task in tasks))
+        self.tasks.clear()
+
+    async def _wait_idle(self, tasks: Sequence[PartitionTask], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for task in tasks:
+            await asyncio.to_thread(task.wait_idle, max(0.0, deadline - time.monotonic()))
+
+    def wanted(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Those of our inputs to fetch now, with their token: positioned, and with room for more."""
+        with self._lock:
+            return {
+                (topic, partition): self._positioned[topic, partition]
+                for topic, partition in partitions
+                if (topic, partition) in self._positioned and self.tasks[partition].has_room()
+            }
+
+    def offer(self, partition: TopicPartition, records: Sequence[Any], token: int) -> None:
+        """Hand fetched records to their partition's task."""
+        with self._lock:
+            if self._positioned.get(partition) == token:
+                self.tasks[partition[1]].offer(records)
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """Committed positions of the running partitions: what lag tools are told."""
+        found: dict[TopicPartition, int] = {}
+        for partition, task in list(self.tasks.items()):
+            for topic, offset in task.committed_offsets().items():
+                found[topic, partition] = offset
+        return found
+
+    def _forget_positions(self) -> None:
+        with self._lock:
+            self._assignment += 1
+            self._positioned.clear()
+
+    # Partition threads.
+
+    def log_starts(self, partition: int) -> Mapping[str, int]:
+        """See :class:`Surroundings`."""
+        starts = self._consumer.input_log_starts([(topic, partition) for topic in self.inputs])
+        return {topic: start for (topic, _), start in starts.items()}
+
+    def position(self, partition: int, offsets: Mapping[str, int]) -> bool:
+        """See :class:`Surroundings`."""
+        assignment = self._assignment
+        if not self._consumer.seek_inputs({(topic, partition): offset for topic, offset in offsets.items()}):
+            return False
+        with self._lock:
+            if assignment != self._assignment:
+                return False
+            for topic in self.inputs:
+                self._positioned[topic, partition] = next(self._tokens)
+        return True
+
+    def unposition(self, partition: int) -> None:
+        """See :class:`Surroundings`."""
+        with self._lock:
+            for topic in self.inputs:
+                self._positioned.pop((topic, partition), None)
+
+    def confirm_membership(self, partition: int) -> bool:
+        """See :class:`Surroundings`."""
+        return self._consumer.confirm_membership((self.inputs[0], partition))

@@ -1,0 +1,1 @@
+"""One file per processor: its topics, its tables, its step."""
