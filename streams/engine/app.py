@@ -33,10 +33,12 @@ class ProcessorApp(faust.App):
         make: Callable[[PartitionGroup], Surroundings],
         **security: Any,
     ) -> None:
+        directory = data_dir / "faust" / group_id
+        directory.mkdir(parents=True, exist_ok=True)
         super().__init__(
             group_id,
             broker=";".join(f"tsunagi://{server}" for server in bootstrap.split(",")),
-            datadir=str(data_dir / "faust" / group_id),
+            datadir=str(directory),
             autodiscover=False,
             processing_guarantee="at_least_once",
             table_standby_replicas=0,

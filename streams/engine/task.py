@@ -93,7 +93,7 @@ class PartitionTask(threading.Thread):
         self._queued = 0
         self._changed = threading.Condition()
         self._assigned = True
-        self._stop = False
+        self._stopping = False
         self._idle = threading.Event()
         self._log = log.bind(processor=surroundings.processor.name, partition=partition)
 
@@ -136,7 +136,7 @@ class PartitionTask(threading.Thread):
     def stop(self) -> None:
         """End after the running cycle and close everything."""
         with self._changed:
-            self._stop = True
+            self._stopping = True
             self._assigned = False
             self._changed.notify()
 
@@ -145,7 +145,7 @@ class PartitionTask(threading.Thread):
     def run(self) -> None:
         """Take over and cycle until stopped."""
         failures = 0
-        while not self._stop:
+        while not self._stopping:
             try:
                 if not self._await_assignment():
                     break
@@ -174,12 +174,12 @@ class PartitionTask(threading.Thread):
 
     def _await_assignment(self) -> bool:
         with self._changed:
-            while not self._assigned and not self._stop:
+            while not self._assigned and not self._stopping:
                 self.state = TaskState.SUSPENDED
                 self._idle.set()
                 self._changed.wait()
             self._idle.clear()
-            return not self._stop
+            return not self._stopping
 
     def _take_over(self) -> None:
         """Fence the old owner, restore the rows, and find the position in the log."""
@@ -193,7 +193,7 @@ class PartitionTask(threading.Thread):
         self._producer.fence()
         self.store = PartitionStore(s.directory / name / str(self.partition), s.processor.tables, s.identity, s.budget)
         restored = restore(
-            self.store, s.connection, s.processor.changelog, self.partition, lambda: self._assigned and not self._stop
+            self.store, s.connection, s.processor.changelog, self.partition, lambda: self._assigned and not self._stopping
         )
         if not self._assigned:
             raise Unavailable("revoked while restoring")
@@ -297,7 +297,7 @@ class PartitionTask(threading.Thread):
         self._drop()
         self.state = TaskState.HALTED
         with self._changed:
-            while not self._stop:
+            while not self._stopping:
                 self._idle.set()
                 self._changed.wait()
 
@@ -317,5 +317,5 @@ class PartitionTask(threading.Thread):
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
-            if not self._stop:
+            if not self._stopping:
                 self._changed.wait(seconds)
