@@ -79,6 +79,8 @@ class Channel:
     name: str
     title: str
     sources: frozenset[str]
+    also: frozenset[str] = frozenset()
+    """Event types it may send that travel in another topic than its own."""
 
     @property
     def topic(self) -> str:
@@ -89,7 +91,10 @@ class Channel:
 def channels() -> Mapping[str, Channel]:
     """The reviewed list of channels, by name."""
     raw = yaml.safe_load((ROOT / "channels.yaml").read_text())
-    return {name: Channel(name, entry["title"], frozenset(entry["sources"])) for name, entry in raw.items()}
+    return {
+        name: Channel(name, entry["title"], frozenset(entry["sources"]), frozenset(entry.get("also", ())))
+        for name, entry in raw.items()
+    }
 
 
 class Topic(BaseModel):

@@ -16,7 +16,7 @@ import fastavro
 import msgspec
 
 from schemas.catalogue import NAMESPACE, AvroSchema, record_names, resolve
-from schemas.errors import Undecodable, UnknownRecordType
+from schemas.errors import TsunagiError, Undecodable, UnknownRecordType
 from schemas.events import RECORD_TYPES, Record
 
 _FRAME = struct.Struct(">bI")
@@ -90,10 +90,15 @@ class Codec:
     def _reader(self, schema_id: int) -> tuple[Any, Any, type[Record]]:
         known = self._readers.get(schema_id)
         if known is None:
-            schema = json.loads(self._fetch(schema_id))
-            name = schema.get("name", "") if isinstance(schema, dict) else ""
-            if name not in RECORD_TYPES or schema.get("namespace") != NAMESPACE:
-                raise Undecodable(f"schema id {schema_id} is {name!r}, which is not of this contract")
-            known = (parse(schema), self._current[name], RECORD_TYPES[name])
+            try:
+                schema = json.loads(self._fetch(schema_id))
+                name = schema.get("name", "") if isinstance(schema, dict) else ""
+                if name not in RECORD_TYPES or schema.get("namespace") != NAMESPACE:
+                    raise Undecodable(f"schema id {schema_id} is {name!r}, which is not of this contract")
+                known = (parse(schema), self._current[name], RECORD_TYPES[name])
+            except TsunagiError:
+                raise
+            except Exception as error:
+                raise Undecodable(f"schema id {schema_id}: {type(error).__name__}: {error}") from error
             self._readers[schema_id] = known
         return known

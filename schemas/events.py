@@ -526,7 +526,32 @@ ChannelEvent: TypeAlias = (
     | StockLevelReported
     | StoreCheckedIn
 )
-"""What channel teams produce."""
+"""What carries an envelope."""
+
+
+PersonEvent: TypeAlias = (
+    CallEnded
+    | CartLineAdded
+    | CartLineChanged
+    | CartLineRemoved
+    | ConsentGiven
+    | ConsentWithdrawn
+    | InquiryClosed
+    | InquiryMessageAdded
+    | InquiryOpened
+    | MessageDelivered
+    | MessageFailed
+    | MessageOpened
+    | OrderCancelled
+    | OrderPlaced
+    | PickupCollected
+    | PickupReady
+    | ProductViewed
+    | ProfileUpdated
+    | SaleAtTill
+    | StoreCheckedIn
+)
+"""What happened to a person: an event of a customer's log."""
 
 
 CustomerEvent: TypeAlias = (

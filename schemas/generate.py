@@ -88,7 +88,10 @@ def render() -> str:
         for name, enum in sorted(enums.items())
     ]
     aliases = [_alias("Record", "Anything that travels in a topic.", list(record_names()))]
-    aliases.append(_alias("ChannelEvent", "What channel teams produce.", sorted(channel_record_names())))
+    channel_events = sorted(channel_record_names())
+    aliases.append(_alias("ChannelEvent", "What carries an envelope.", channel_events))
+    person_events = [name for name in channel_events if name in topics()["customer-events"].records]
+    aliases.append(_alias("PersonEvent", "What happened to a person: an event of a customer's log.", person_events))
     channel_topics = {channel.topic for channel in channels().values()}
     for topic in topics().values():
         if len(topic.records) > 1 and topic.topic not in channel_topics:

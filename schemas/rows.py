@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from schemas.events import Fulfilment, MessageAuthor, OrderLine, SendMessage, StockBasis
+from schemas.events import Fulfilment, MessageAuthor, OrderLine, ReleaseReason, SendMessage, StockBasis
 
 
 class Row(Struct, frozen=True, array_like=True):
@@ -36,7 +36,7 @@ class LinkRow(Row, frozen=True, array_like=True):
 
 
 class ProfileRow(Row, frozen=True, array_like=True):
-    """customer.profile: what a person told us, each field with the event time it was told at."""
+    """customer.profile: what a person told us, each field with the event time it was told at; 0: not told yet."""
 
     brand: str
     first_seen_ms: int
@@ -51,12 +51,14 @@ class ProfileRow(Row, frozen=True, array_like=True):
     addresses: dict[str, str] = {}
     """Where messages reach the person: message channel (line, sms, email) -> address. PII."""
     last_seen_ms: dict[str, int] = {}
-    """Channel -> event time of the latest event there."""
+    """Channel -> event time of the latest thing the person did there (not what staff or we did)."""
     last_store_id: str | None = None
     last_store_at_ms: int = 0
     identifier_types: tuple[str, ...] = ()
     recent_events: tuple[tuple[bytes, int], ...] = ()
     """8-byte hashes of (source, event id) with their arrival time: 72 h, at most 64 (event dedup)."""
+    addresses_at_ms: dict[str, int] = {}
+    """Message channel -> event time at which its address was last named."""
 
 
 class ConsentRow(Row, frozen=True, array_like=True):
@@ -85,6 +87,8 @@ class CartLineRow(Row, frozen=True, array_like=True):
     added: tuple[tuple[int, int], ...] = ()
     """(event time, units), ascending; entries at or before base_at_ms are gone."""
     changed_at_ms: int = 0
+    described_at_ms: int = 0
+    """Event time of the line that cart_id, price, name and url are from; 0: only removed or bought so far."""
 
     @property
     def quantity(self) -> int:
@@ -102,7 +106,7 @@ class OrderStatus(StrEnum):
 
 
 class OrderRow(Row, frozen=True, array_like=True):
-    """customer.orders, row key = order id (till sales: ``till/`` + receipt). 0 in a time field: not seen yet."""
+    """customer.orders, row key = order id (till sales: ``till/source/receipt``). 0 in a time field: not seen yet."""
 
     order_id: str
     channel: str = ""
@@ -117,6 +121,10 @@ class OrderRow(Row, frozen=True, array_like=True):
     store_id: str | None = None
     store_name: str | None = None
     lines: tuple[OrderLine, ...] = ()
+    hold_until_ms: int = 0
+    """Until when the store said it holds the goods; 0: it did not say."""
+    hold_at_ms: int = 0
+    """Event time of the word that hold_until_ms is from."""
 
     @property
     def status(self) -> OrderStatus:
@@ -138,7 +146,11 @@ class InquiryState(StrEnum):
 
 
 class InquiryRow(Row, frozen=True, array_like=True):
-    """customer.inquiries, row key = inquiry id: one thread per matter over all channels."""
+    """customer.inquiries, row key = inquiry id: one thread per matter over all channels.
+
+    0 in a time field: no such word yet. ``state`` follows from contact, answer and closing (tables.inquiries), so that
+    late words change it only when they are the later ones.
+    """
 
     inquiry_id: str
     topic: str
@@ -151,10 +163,21 @@ class InquiryRow(Row, frozen=True, array_like=True):
     agent_id: str | None = None
     channels: tuple[str, ...] = ()
     message_count: int = 0
+    contact_at_ms: int = 0
+    """Latest word of the customer."""
+    answer_at_ms: int = 0
+    """Latest word of an agent."""
+    closed_at_ms: int = 0
+    solved: bool = False
+    """What the latest closing said."""
+    topic_at_ms: int = 0
+    order_at_ms: int = 0
+    subject_at_ms: int = 0
+    agent_at_ms: int = 0
 
 
 class InquiryMessageRow(Row, frozen=True, array_like=True):
-    """customer.inquiry_messages, row key = inquiry id/event time/event id: what was said. PII."""
+    """customer.inquiry_messages, row key = inquiry id/event time/source/event id: what was said. PII."""
 
     inquiry_id: str
     at_ms: int
@@ -223,17 +246,27 @@ class StockRow(Row, frozen=True, array_like=True):
     reported_quantity: int = 0
     basis: StockBasis = StockBasis.ON_HAND
     as_of_ms: int = 0
+    """Event time of the count; 0: never counted."""
     safety_stock: int = 0
     moved_since: int = 0
     """Units that left (positive) since as_of_ms: till sales and collected pickups."""
     reserved: int = 0
     """Sum of open reservations."""
+    safety_at_ms: int = 0
+    """Event time at which safety_stock was last stated."""
+    held_at_count: int = 0
+    """SALABLE only: units of the reservations that were open when the count was taken."""
+    settled_to_ms: int = 0
+    """Latest event time of a movement whose row was swept: an older count can no longer be applied."""
 
     @property
     def on_hand(self) -> int:
-        """Units on the shelf. A salable feed has subtracted reservations, so they are added back."""
-        shelf = self.reported_quantity - self.moved_since
-        return shelf + self.reserved if self.basis is StockBasis.SALABLE else shelf
+        """Units on the shelf.
+
+        A salable feed has subtracted the reservations open at its count, so those are added back; later ones it has
+        not seen, and one that is collected since is in moved_since.
+        """
+        return self.reported_quantity + self.held_at_count - self.moved_since
 
     @property
     def physically_available(self) -> int:
@@ -247,21 +280,31 @@ class StockRow(Row, frozen=True, array_like=True):
 
 
 class ReservationRow(Row, frozen=True, array_like=True):
-    """inventory.reservations, partition key = SKU, row key = reservation id.
+    """inventory.reservations, partition key = SKU, row key = location/reservation id.
 
-    Quantity 0: released, kept against repeats.
+    Quantity 0: released, or the release came first; kept against repeats until it is swept.
     """
 
     location_id: str
     order_id: str
     quantity: int
+    """Units held now."""
     reserved_at_ms: int
     due_ms: int | None
-    """When the hold ends by itself; ``None`` once released."""
+    """When the hold ends by itself; once released: when the row is swept."""
+    units: int = 0
+    """Units that were reserved; 0: the release came first."""
+    stated_at_ms: int = 0
+    """Event time of the word that due_ms is from: the latest one moves the end of the hold."""
+    released_as: ReleaseReason | None = None
+    released_at_ms: int = 0
 
 
 class MovementRow(Row, frozen=True, array_like=True):
-    """inventory.movements, partition key = SKU, row key = movement id: units that left since the last count."""
+    """inventory.movements, partition key = SKU, row key = location/event time/movement id.
+
+    Units that left since the last count.
+    """
 
     location_id: str
     at_ms: int

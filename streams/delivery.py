@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 _AT_ONCE_PER_CHANNEL = 64
 _RETRY_PUBLISH_SECONDS = 1.0
+_ASK_AGAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,14 @@ class Report:
 class Courier(Protocol):
     """Carries messages out over one channel; never raises for what a provider or network does."""
 
+    settle_ms: int
+    """How long after its start an attempt may still be found at the provider; 0: asking again tells nothing new."""
+
     async def deliver(self, action: SendMessage, now_ms: int) -> Report:
         """Send it."""
 
     async def reconcile(self, action: SendMessage, now_ms: int, started_at_ms: int) -> Report:
-        """Find out about, or repeat safely, an attempt whose outcome was lost in a crash."""
+        """Find out about, or repeat safely, an attempt whose outcome is not known."""
 
 
 class DeliveryEffects:
@@ -131,14 +135,26 @@ class DeliveryEffects:
             return Report(
                 AttemptOutcome.REJECTED, "CHANNEL_NOT_CONFIGURED", f"no provider for {action.channel} is set up"
             )
+        if lost:
+            report = Report(AttemptOutcome.UNKNOWN)
+        elif self._clock.now_ms() >= action.valid_until:
+            return Report(AttemptOutcome.EXPIRED)
+        else:
+            report = await self._guarded(courier.deliver(action, self._clock.now_ms()), action)
+        settled_ms = row.started_at_ms + courier.settle_ms
+        while report.outcome is AttemptOutcome.UNKNOWN:
+            # A repeat could be a second message: only asking the provider may follow.
+            asked_at_ms = self._clock.now_ms()
+            report = await self._guarded(courier.reconcile(action, asked_at_ms, row.started_at_ms), action)
+            if asked_at_ms > settled_ms:
+                break
+            await asyncio.sleep(min(_ASK_AGAIN_SECONDS, self._clock.seconds_until(settled_ms + 1)))
+        return report
+
+    async def _guarded(self, call: Coroutine[Any, Any, Report], action: SendMessage) -> Report:
         async with self._slots[action.channel]:
-            now_ms = self._clock.now_ms()
-            if now_ms >= action.valid_until and not lost:
-                return Report(AttemptOutcome.EXPIRED)
             try:
-                if lost:
-                    return await courier.reconcile(action, now_ms, row.started_at_ms)
-                return await courier.deliver(action, now_ms)
+                return await call
             except Exception as error:
                 # A bug in a sink must end in a recorded outcome too; whether the message went out is not known.
                 log.exception("sink_failed", channel=action.channel, action_id=action.action_id)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from tables.inventory import STOCK
 
-from schemas.rows import InquiryRow
+from schemas.catalogue import channels
+from schemas.rows import InquiryRow, OrderRow
 from tables import cart, consent, inquiries, journeys, orders, profile
 from tables.identifiers import IDENTIFIERS
+from tables.inventory import STOCK
 from tables.view import Rows, View
 
 Document = dict[str, Any]
@@ -37,8 +38,8 @@ def customer_view(view: View, customer_id: str) -> Document | None:
             "identifier_types": list(who.identifier_types),
         },
         "consent": [
-            {"purpose": purpose, "channel": channel, "given": row.given, "at_ms": row.at_ms}
-            for (purpose, channel), row in consent.words(Rows(view, consent.CONSENT, customer_id))
+            {"purpose": word.purpose, "channel": word.channel, "given": word.given, "at_ms": word.at_ms}
+            for word in consent.listing(Rows(view, consent.CONSENT, customer_id))
         ],
         "cart": [
             {
@@ -63,7 +64,7 @@ def customer_view(view: View, customer_id: str) -> Document | None:
     }
 
 
-def _order(row: orders.OrderRow) -> Document:
+def _order(row: OrderRow) -> Document:
     return {
         "order_id": row.order_id,
         "status": row.status,
@@ -135,6 +136,9 @@ def identifier_view(view: View, identifier_key: str) -> Document | None:
 
 
 def event_seen(view: View, customer_id: str, event_id: str) -> bool:
-    """True when an event of that id, from any source, was folded lately."""
+    """True when an event of that id, from any known source, was folded lately."""
     who = view.get(profile.PROFILE, customer_id)
-    return who is not None and profile.remembers(who, event_id)
+    if who is None:
+        return False
+    wanted = {profile.event_hash(source, event_id) for channel in channels().values() for source in channel.sources}
+    return any(known in wanted for known, _ in who.recent_events)

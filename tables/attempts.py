@@ -81,7 +81,9 @@ def _retry(
 ) -> Receipt | None:
     due = max(now_ms + backoff_ms(action.action_id, row.attempt), reported.retry_at or 0)
     if due >= action.valid_until:
-        return _fail(rows, action, row.attempt, reported.reason or "EXPIRED", "no try left before valid-until", now_ms)
+        # LINE recognises a repeat, so a lost answer is tried again; with no time left nobody can say any more.
+        reason = "UNKNOWN" if reported.reason == "ANSWER_LOST" else reported.reason or "EXPIRED"
+        return _fail(rows, action, row.attempt, reason, "no try left before valid-until", now_ms)
     waiting = replace(row, state=AttemptState.WAITING, due_ms=due, reason=reported.reason)
     rows.put(waiting, action.action_id)
     return None

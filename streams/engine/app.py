@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 
@@ -60,15 +60,14 @@ class ProcessorApp(faust.App):
         self.group = PartitionGroup(make, self.inputs_consumer)
         for topic in self.group.inputs:
             self.topics.add(self.topic(topic, acks=False))
-        self.on_partitions_revoked.connect(self._revoked)
-        self.on_partitions_assigned.connect(self._assigned)
+        self.on_partitions_revoked.connect(cast(Any, self._revoked))
+        self.on_partitions_assigned.connect(cast(Any, self._assigned))
         self.timer(_PUBLISH_POSITIONS_SECONDS)(self._publish_positions)
 
-    async def _revoked(self, app: Any, *_: Any, signal: Any = None, **__: Any) -> None:
+    async def _revoked(self, app: Any, *_: Any, **__: Any) -> None:
         await self.group.revoked()
 
-    async def _assigned(self, app: Any, *arguments: Any, signal: Any = None, **__: Any) -> None:
-        (assigned,) = arguments
+    async def _assigned(self, app: Any, assigned: Any, **_: Any) -> None:
         await self.group.assigned((partition.topic, partition.partition) for partition in assigned)
 
     async def _publish_positions(self) -> None:

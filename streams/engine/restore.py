@@ -17,6 +17,7 @@ from streams.engine.store import PartitionStore
 
 log = structlog.get_logger(__name__)
 _PIECE = 10_000
+_PIECE_SECONDS = 0.02  # consume() waits this long for a full piece, so it is what an empty changelog costs
 _SILENCE_SECONDS = 30.0
 
 
@@ -70,7 +71,7 @@ def _read(
     while keep_going():
         piece: dict[bytes, bytes | None] = {}
         position = None
-        for message in consumer.consume(_PIECE, timeout=0.5):
+        for message in consumer.consume(_PIECE, timeout=_PIECE_SECONDS):
             error = message.error()
             offset = message.offset() or 0
             if error is None:

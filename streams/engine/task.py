@@ -193,7 +193,11 @@ class PartitionTask(threading.Thread):
         self._producer.fence()
         self.store = PartitionStore(s.directory / name / str(self.partition), s.processor.tables, s.identity, s.budget)
         restored = restore(
-            self.store, s.connection, s.processor.changelog, self.partition, lambda: self._assigned and not self._stopping
+            self.store,
+            s.connection,
+            s.processor.changelog,
+            self.partition,
+            lambda: self._assigned and not self._stopping,
         )
         if not self._assigned:
             raise Unavailable("revoked while restoring")

@@ -83,10 +83,10 @@ class PartitionProducer:
         mark: bool = False,
     ) -> None:
         """Add a record; with ``mark`` its offset is what ``commit`` returns."""
-        extra = {"on_delivery": self._on_marked} if mark else {}
+        report = self._on_marked if mark else None
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, timestamp=timestamp_ms, **extra)
+                self._producer.produce(topic, value, key, partition, on_delivery=report, timestamp=timestamp_ms)
                 return
             except BufferError:
                 self._producer.poll(0.05)

@@ -9,12 +9,14 @@ from schemas.events import (
     ClockTick,
     Decision,
     IdentifierLinked,
+    PersonEvent,
     Record,
     RulesetActivated,
     SaleAtTill,
     SendMessage,
 )
 from schemas.outgoing import Outgoing
+from schemas.rows import OrderRow
 from streams.engine.processor import Processor
 from streams.processors.topics import CUSTOMER_EVENTS, DECISIONS, INVENTORY_EVENTS, MESSAGE_CHANNELS, actions
 from tables import cart, consent, inquiries, journeys, orders, profile, ruleset, sends
@@ -29,19 +31,19 @@ def step(view: View, record: Record, now_ms: int) -> list[Outgoing]:
         case ClockTick():
             return _told(rules.fire_due(_active(view), view, record.up_to, now_ms, _TIMERS_A_TICK))
         case RulesetActivated():
-            RuleSet.from_contents(record.contents)  # contents that no release can read never become active
-            ruleset.activate(Rows(view, ruleset.RULESET, ""), record)
+            RuleSet.from_contents(record.contents)  # contents that this release can't read never become active
+            view.put(ruleset.RULESET, "", "", ruleset.activated(record))
             return []
         case IdentifierLinked():
             profile.fold(Rows(view, profile.PROFILE, record.customer_id), record, now_ms)
             return []
-        case _ if isinstance(record, profile.ProfileEvent):
+        case _ if isinstance(record, PersonEvent):
             return _fold(view, record, now_ms)
         case _:
             raise InvalidInput(f"{type(record).__name__} does not belong into {CUSTOMER_EVENTS}")
 
 
-def _fold(view: View, event: profile.ProfileEvent, now_ms: int) -> list[Outgoing]:
+def _fold(view: View, event: PersonEvent, now_ms: int) -> list[Outgoing]:
     customer = event.envelope.customer_id
     if customer is None:
         raise InvalidInput("envelope.customer_id is missing: only identity writes into customer-events")
@@ -63,7 +65,7 @@ def _fold(view: View, event: profile.ProfileEvent, now_ms: int) -> list[Outgoing
     return outgoing + _told(rules.decide(_active(view), view, customer, event, now_ms))
 
 
-def _fold_order(rows: Rows[orders.OrderRow], event: orders.OrderEvent, now_ms: int) -> list[Outgoing]:
+def _fold_order(rows: Rows[OrderRow], event: orders.OrderEvent, now_ms: int) -> list[Outgoing]:
     key = orders.row_key(event)
     before = rows.get(key)
     orders.fold(rows, event, now_ms)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from schemas.catalogue import channels
 from schemas.errors import InvalidInput
-from schemas.events import ChannelEvent, IdentifierClaimed, Record, SaleAtTill
+from schemas.events import IdentifierClaimed, PersonEvent, Record, SaleAtTill
 from schemas.identifiers import customer_id, derived_id, hash_identifiers
 from schemas.outgoing import Outgoing
 from streams.engine.processor import Processor
@@ -21,11 +21,11 @@ def identity(pepper: bytes, realm: str, default_region: str) -> Processor:
     def step(view: View, record: Record, now_ms: int) -> list[Outgoing]:
         if isinstance(record, IdentifierClaimed):
             return _claimed(view, record)
-        if not isinstance(record, ChannelEvent):
+        if not isinstance(record, PersonEvent):
             raise InvalidInput(f"{type(record).__name__} does not belong into a channel topic")
         return _attribute(view, record)
 
-    def _attribute(view: View, event: ChannelEvent) -> list[Outgoing]:
+    def _attribute(view: View, event: PersonEvent) -> list[Outgoing]:
         envelope = event.envelope
         identifiers = hash_identifiers(envelope.identifiers, pepper, realm, default_region)
         if not identifiers:
@@ -52,13 +52,13 @@ def _claimed(view: View, claim: IdentifierClaimed) -> list[Outgoing]:
     return [] if linked is None else [Outgoing(CUSTOMER_EVENTS, claim.customer_id, linked)]
 
 
-def _anonymous(event: ChannelEvent) -> str:
+def _anonymous(event: PersonEvent) -> str:
     """A sale nobody is named in still moves stock; it is a customer of its own that keeps no rows."""
     if not isinstance(event, SaleAtTill):
         raise InvalidInput("no usable identifier: only a till sale may be anonymous")
     return customer_id(derived_id("anonymous", event.envelope.source, event.envelope.event_id))
 
 
-def _forward(event: ChannelEvent, customer: str) -> Outgoing:
+def _forward(event: PersonEvent, customer: str) -> Outgoing:
     envelope = replace(event.envelope, customer_id=customer)
     return Outgoing(CUSTOMER_EVENTS, customer, replace(event, envelope=envelope))

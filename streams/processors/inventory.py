@@ -18,7 +18,7 @@ def step(view: View, record: Record, now_ms: int) -> list[Outgoing]:
     match record:
         case ClockTick():
             inventory.expire(view, record.up_to, _TIMERS_A_TICK)
-        case _ if isinstance(record, inventory.InventoryEvent):
+        case _ if isinstance(record, inventory.StockEvent):
             inventory.fold(view, record, now_ms)
         case _:
             raise InvalidInput(f"{type(record).__name__} does not belong into {INVENTORY_EVENTS}")

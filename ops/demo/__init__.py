@@ -1,0 +1,1 @@
+"""The demo: real input, played through the front door."""
