@@ -15,10 +15,11 @@ from typing import Protocol
 
 from schemas.errors import ConfigurationError
 
-_SLOT = struct.Struct("<qqd")  # wall ms, virtual ms, virtual ms per wall ms
+_SLOT = struct.Struct("<qqdq")  # wall ms, virtual ms, virtual ms per wall ms, virtual ms where it stops
 _INDEX = struct.Struct("<B")
-_SIZE = 64
+_SIZE = 80
 _SLOTS = (8, 40)
+_NEVER = 2**62
 _LONGEST_WAIT_SECONDS = 0.05
 
 
@@ -65,14 +66,14 @@ class SteeredClock:
         """A clock that stands still at ``start_ms`` until it is steered."""
         path.write_bytes(bytes(_SIZE))
         clock = cls(path)
-        clock._write(clock._wall.now_ms(), start_ms, 0.0)
+        clock._write(clock._wall.now_ms(), start_ms, 0.0, _NEVER)
         return clock
 
     def now_ms(self) -> int:
         """See :class:`Clock`; never ahead of the wall."""
         wall = self._wall.now_ms()
-        since, start, speed = self._read()
-        return min(wall, start + int((wall - since) * speed))
+        since, start, speed, stop = self._read()
+        return min(wall, stop, start + int((wall - since) * speed))
 
     def seconds_until(self, at_ms: int) -> float:
         """See :class:`Clock`. Short, because the speed may change meanwhile."""
@@ -80,22 +81,23 @@ class SteeredClock:
 
     def steer(self, speed: float) -> None:
         """From now on ``speed`` (0 or more) virtual milliseconds pass in one of the wall's."""
-        now = self.now_ms()
-        self._write(self._wall.now_ms(), now, speed)
+        self._write(self._wall.now_ms(), self.now_ms(), speed, _NEVER)
 
     def reach(self, at_ms: int, seconds: float) -> None:
-        """Run at the even speed that shows ``at_ms`` in ``seconds``; it goes on at that speed until steered again."""
-        self.steer(max(0.0, (at_ms - self.now_ms()) / (seconds * 1000)))
+        """Run evenly so that it shows ``at_ms`` in ``seconds``, and stand there until steered again."""
+        now = self.now_ms()
+        speed = max(0.0, (at_ms - now) / (seconds * 1000))
+        self._write(self._wall.now_ms(), now, speed, max(at_ms, now))
 
-    def _read(self) -> tuple[int, int, float]:
+    def _read(self) -> tuple[int, int, float, int]:
         (index,) = _INDEX.unpack_from(self._memory, 0)
-        wall, virtual, speed = _SLOT.unpack_from(self._memory, _SLOTS[index])
-        return wall, virtual, speed
+        wall, virtual, speed, stop = _SLOT.unpack_from(self._memory, _SLOTS[index])
+        return wall, virtual, speed, stop
 
-    def _write(self, wall_ms: int, virtual_ms: int, speed: float) -> None:
+    def _write(self, wall_ms: int, virtual_ms: int, speed: float, stop_ms: int) -> None:
         (index,) = _INDEX.unpack_from(self._memory, 0)
         other = 1 - index
-        _SLOT.pack_into(self._memory, _SLOTS[other], wall_ms, virtual_ms, speed)
+        _SLOT.pack_into(self._memory, _SLOTS[other], wall_ms, virtual_ms, speed, stop_ms)
         _INDEX.pack_into(self._memory, 0, other)
 
 

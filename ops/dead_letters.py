@@ -32,6 +32,7 @@ def read_letters(connection: Mapping[str, str], codec: Codec) -> Iterator[Letter
     """All dead letters that are retained, by partition; raises :class:`Unavailable` when Kafka is away."""
     consumer = Consumer(
         {
+            "log_level": 2,  # what is wrong is said by the errors
             **connection,
             "group.id": "tsunagi-dlq",  # never joined: assign() only
             "isolation.level": "read_committed",

@@ -125,10 +125,8 @@ def _check_template(folder: Folder, document: Document, rule: Rule) -> Iterator[
     for brand_name, brand in folder.brands.items():
         if rule.for_brand(brand_name):
             for locale in (locale for locale in brand.locales if locale not in locales):
-                message = (
-                    f"template: brand {brand_name} has locale {locale}, but there is no templates/{name}.{locale}.yaml"
-                )
-                yield Finding(document.file, line, message)
+                missing = f"templates/{name}.{locale}.yaml"
+                yield Finding(document.file, line, f"template: brand {brand_name} has locale {locale}: write {missing}")
     for source, template in locales.values():
         for channel in rule.send.channels:
             if template.text_for(channel) is None:
@@ -137,7 +135,8 @@ def _check_template(folder: Folder, document: Document, rule: Rule) -> Iterator[
         if "email" in rule.send.channels and template.subject is None:
             message = f"subject is missing: rule {rule.rule} sends this by e-mail"
             yield Finding(source.file, source.line(("subject",)), message)
-        yield from _check_rendering(source, template, rule)
+        if all(template.text_for(channel) is not None for channel in rule.send.channels):
+            yield from _check_rendering(source, template, rule)
 
 
 def _check_rendering(source: Document, template: Template, rule: Rule) -> Iterator[Finding]:
@@ -149,8 +148,8 @@ def _check_rendering(source: Document, template: Template, rule: Rule) -> Iterat
     event = _known_events(rule.trigger.event)
     if event.kind is Kind.ANY:
         return
-    for path, message in template_problems(compiled, rule, event):
-        yield Finding(source.file, source.line(path), message)
+    for problem in template_problems(compiled, rule, event):
+        yield Finding(source.file, source.line(("text",)), f"text: {problem}")
 
 
 def check_template_syntax(source: Document, template: Template, locale: str) -> Iterator[Finding]:
@@ -170,14 +169,15 @@ def check_template_syntax(source: Document, template: Template, locale: str) -> 
 
 
 def _check_coverage(folder: Folder, document: Document, rule: Rule) -> Iterator[Finding]:
+    name = f"rules/{rule.rule}.scenarios.yaml"
+    if name in folder.broken:
+        return
     files = [file for _, file in folder.scenarios]
     if not any(file.rule == rule.rule for file in files):
-        yield Finding(
-            document.file, 1, f"no scenarios: write rules/{rule.rule}.scenarios.yaml, one that fires, one not"
-        )
+        yield Finding(document.file, 1, f"no scenarios: write {name}, with one that fires and one that stays silent")
         return
     for missing in scenarios.uncovered(rule.rule, files):
-        yield Finding(document.file, 1, f"rules/{rule.rule}.scenarios.yaml has no scenario in which the rule {missing}")
+        yield Finding(document.file, 1, f"{name} has no scenario in which the rule {missing}: add one")
 
 
 def _check_repeated_rules(folder: Folder) -> Iterator[Finding]:

@@ -55,6 +55,8 @@ def of_validation(document: Document, error: ValidationError, fields: Mapping[st
     return [
         Finding(document.file, document.line(_known(document, entry["loc"])), _message(document, entry, fields))
         for entry in error.errors(include_url=False)
+        # pydantic counts a list's valid entries, so one wrong entry would also be told as an empty list
+        if not (entry["type"] == "too_short" and entry["input"])
     ]
 
 

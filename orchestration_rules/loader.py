@@ -110,9 +110,7 @@ class _Reader:
         for path in self._files("templates"):
             parts = _TEMPLATE_FILE.fullmatch(path.name)
             if parts is None:
-                self._say(
-                    self._name(path), 1, "expected a file name <template>.<locale>.yaml, such as pickup-ready.ja.yaml"
-                )
+                self._say(self._name(path), 1, "expected a name <template>.<locale>.yaml, such as pickup-ready.ja.yaml")
                 continue
             read = self._read(path, Template)
             if read is not None:

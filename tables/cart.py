@@ -103,11 +103,7 @@ def _since(row: CartLineRow, quantity: int, at_ms: int) -> CartLineRow:
 
 def _described(row: CartLineRow, cart_id: str, line: OrderLine, at_ms: int) -> CartLineRow:
     """Cart id, price and names of the latest line; of two at the same millisecond the greater."""
-    new = (at_ms, cart_id, line.unit_price_minor, line.currency, line.name or "", line.url or "")
-    known = (row.described_at_ms, row.cart_id, row.unit_price_minor, row.currency, row.name or "", row.url or "")
-    if new <= known:
-        return row
-    return replace(
+    described = replace(
         row,
         described_at_ms=at_ms,
         cart_id=cart_id,
@@ -115,6 +111,20 @@ def _described(row: CartLineRow, cart_id: str, line: OrderLine, at_ms: int) -> C
         currency=line.currency,
         name=line.name,
         url=line.url,
+    )
+    return described if _description(described) > _description(row) else row
+
+
+def _description(row: CartLineRow) -> tuple[int, str, int, str, bool, str, bool, str]:
+    return (
+        row.described_at_ms,
+        row.cart_id,
+        row.unit_price_minor,
+        row.currency,
+        row.name is not None,
+        row.name or "",
+        row.url is not None,
+        row.url or "",
     )
 
 

@@ -68,9 +68,9 @@ def _say(rows: Rows[ConsentRow], event: ConsentEvent, *, given: bool) -> None:
             rows.put(new, key)
 
 
-def _rank(row: ConsentRow) -> tuple[int, bool, str, str]:
+def _rank(row: ConsentRow) -> tuple[int, bool, str, bool, str]:
     """Later first, then the withdrawal; source and evidence only make a full tie independent of arrival."""
-    return row.at_ms, not row.given, row.source, row.evidence or ""
+    return row.at_ms, not row.given, row.source, row.evidence is not None, row.evidence or ""
 
 
 def _key(purpose: str, channel: str) -> str:

@@ -114,23 +114,24 @@ def stock_records(before: OrderRow | None, after: OrderRow | None, event: OrderE
     - Home deliveries leave from warehouses that report their own stock: nothing is sent.
     """
     if isinstance(event, SaleAtTill):
-        return list(_sold(event)) if before is None else []
+        return _sold(event) if before is None else []
     if after is None or not _held_at_store(after):
         return []
-    known = before is not None and _held_at_store(before)
+    # Before an order is known well enough to hold units, no step of it has been told to anybody.
+    told = before if before is not None and _held_at_store(before) else OrderRow(after.order_id)
+    held = bool(told.placed_at_ms) and not told.cancelled_at_ms
     if after.collected_at_ms:
-        if known and before.collected_at_ms:
+        if told.collected_at_ms:
             return []
-        released = [*_released(after, ReleaseReason.COLLECTED)]
-        # The units are known from a reservation, which a cancelled order may never have made.
-        held_already = known and not before.cancelled_at_ms
-        return released if held_already else [*_reserved(after, event, after.placed_at_ms), *released]
+        released = _released(after, ReleaseReason.COLLECTED)
+        # The shelf learns the units from the reservation, which a cancelled order may never have made.
+        return released if held else [*_reserved(after, event, after.placed_at_ms), *released]
     if after.cancelled_at_ms:
-        return [*_released(after, ReleaseReason.CANCELLED)] if known and not before.cancelled_at_ms else []
-    if not known:
-        return [*_reserved(after, event, after.placed_at_ms)]
-    if after.hold_until_ms != before.hold_until_ms:
-        return [*_reserved(after, event, max(after.hold_at_ms, after.placed_at_ms + 1))]
+        return _released(after, ReleaseReason.CANCELLED) if held else []
+    if not held:
+        return _reserved(after, event, after.placed_at_ms)
+    if after.hold_until_ms != told.hold_until_ms:
+        return _reserved(after, event, max(after.hold_at_ms, after.placed_at_ms + 1))
     return []
 
 
@@ -205,45 +206,50 @@ def _units(lines: Iterable[OrderLine]) -> list[tuple[str, int]]:
     return [(sku, quantity) for sku, quantity in sorted(units.items()) if quantity]
 
 
-def _reservation_id(order_id: str, sku: str) -> str:
-    return derived_id("reservation", order_id, sku)
+def _reservation_id(order: OrderRow, sku: str) -> str:
+    return derived_id("reservation", order.order_id, sku)
 
 
-def _reserved(order: OrderRow, event: OrderEvent, stated_at_ms: int) -> Iterable[StockReserved]:
-    for sku, quantity in _units(order.lines):
-        if quantity > 0:
-            yield StockReserved(
-                reservation_id=_reservation_id(order.order_id, sku),
-                order_id=order.order_id,
-                customer_id=event.envelope.customer_id or "",
-                sku=sku,
-                location_id=order.store_id or "",
-                quantity=quantity,
-                reserved_at=stated_at_ms,
-                expires_at=order.hold_until_ms or order.placed_at_ms + HOLD_MS,
-            )
+def _reserved(order: OrderRow, event: OrderEvent, stated_at_ms: int) -> list[StockRecord]:
+    return [
+        StockReserved(
+            reservation_id=_reservation_id(order, sku),
+            order_id=order.order_id,
+            customer_id=event.envelope.customer_id or "",
+            sku=sku,
+            location_id=order.store_id or "",
+            quantity=quantity,
+            reserved_at=stated_at_ms,
+            expires_at=order.hold_until_ms or order.placed_at_ms + HOLD_MS,
+        )
+        for sku, quantity in _units(order.lines)
+        if quantity > 0
+    ]
 
 
-def _released(order: OrderRow, reason: ReleaseReason) -> Iterable[ReservationReleased]:
-    at = order.collected_at_ms if reason is ReleaseReason.COLLECTED else order.cancelled_at_ms
-    for sku, quantity in _units(order.lines):
-        if quantity > 0:
-            yield ReservationReleased(
-                reservation_id=_reservation_id(order.order_id, sku),
-                order_id=order.order_id,
-                sku=sku,
-                location_id=order.store_id or "",
-                reason=reason,
-                released_at=at,
-            )
+def _released(order: OrderRow, reason: ReleaseReason) -> list[StockRecord]:
+    return [
+        ReservationReleased(
+            reservation_id=_reservation_id(order, sku),
+            order_id=order.order_id,
+            sku=sku,
+            location_id=order.store_id or "",
+            reason=reason,
+            released_at=order.collected_at_ms if reason is ReleaseReason.COLLECTED else order.cancelled_at_ms,
+        )
+        for sku, quantity in _units(order.lines)
+        if quantity > 0
+    ]
 
 
-def _sold(event: SaleAtTill) -> Iterable[StockSold]:
-    for sku, quantity in _units(event.lines):
-        yield StockSold(
+def _sold(event: SaleAtTill) -> list[StockRecord]:
+    return [
+        StockSold(
             movement_id=derived_id("sale", event.envelope.source, event.receipt_id, sku),
             sku=sku,
             location_id=event.store_id,
             quantity=quantity,
             sold_at=event.envelope.occurred_at,
         )
+        for sku, quantity in _units(event.lines)
+    ]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, web
+from confluent_kafka import KafkaException
 from prometheus_client import CollectorRegistry
 
 from connectors.gateway import health, intake, live, reads
@@ -23,6 +24,7 @@ from connectors.gateway.settings import GatewaySettings
 from connectors.gateway.state import GATEWAY, Gateway
 from schemas.catalogue import topics
 from schemas.codec import Codec
+from schemas.errors import ConfigurationError
 from schemas.metrics import GatewayMetrics
 
 log = structlog.get_logger(__name__)
@@ -48,7 +50,10 @@ def create_app(
     )
 
     async def parts(app: web.Application) -> AsyncIterator[None]:
-        gateway = _build(settings, codec, clock, metrics, keys)
+        try:
+            gateway = _build(settings, codec, clock, metrics, keys)
+        except KafkaException as error:
+            raise ConfigurationError(f"Kafka's client refuses a setting: {error.args[0].str()}") from error
         app[GATEWAY] = gateway
         gateway.publisher.start()
         gateway.directory.start()
@@ -105,6 +110,7 @@ def _build(
         feed=LiveFeed(
             settings.kafka,
             [settings.topic_prefix + name for name in watched],
+            [settings.topic_prefix + name for name in watched if topics()[name].key == "customer id"],
             codec,
             metrics,
             settings.live_queue,
@@ -126,7 +132,8 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Serves while the block runs, and yields the base URL.
 
-    At the end it stops accepting, lets open requests finish, and waits for what is on its way to Kafka.
+    At the end it stops accepting, lets open requests finish, and waits for what is on its way to Kafka. Raises
+    :class:`ConfigurationError` when it cannot listen there, or Kafka's client refuses a setting.
     """
     runner = web.AppRunner(
         create_app(settings, codec, clock, registry),
@@ -136,9 +143,9 @@ async def serving(
         keepalive_timeout=75.0,
         shutdown_timeout=settings.shutdown_timeout_seconds,
     )
-    await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await runner.setup()
+        await _listen(runner, settings.host, settings.port)
         host, port = runner.addresses[0][:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         log.info("gateway serves", url=url)
@@ -146,3 +153,11 @@ async def serving(
     finally:
         await runner.cleanup()
         log.info("gateway stopped")
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        message = f"cannot listen on {host}:{port} ({error.strerror}): choose another port, or end what uses it"
+        raise ConfigurationError(message) from error

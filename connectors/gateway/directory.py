@@ -10,13 +10,13 @@ import msgspec
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from connectors.gateway.readers import METADATA_SECONDS, reader
 from schemas.partitioning import partition_of
 
 log = structlog.get_logger(__name__)
 
 TOPIC = "worker-directory"
 _POLL_SECONDS = 0.5
-_METADATA_SECONDS = 1.5
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -96,18 +96,7 @@ class Directory:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        consumer = Consumer(
-            {
-                "log_level": 2,
-                **self._kafka,
-                "client.id": "tsunagi-gateway-directory",
-                # Required by the client, never joined: partitions are assigned by hand.
-                "group.id": "tsunagi-gateway-directory",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
+        consumer = reader(self._kafka, "directory")
         try:
             unread = self._assign(consumer)
             while not self._stopped.is_set():
@@ -127,7 +116,7 @@ class Directory:
     def _assign(self, consumer: Consumer) -> set[int]:
         while not self._stopped.is_set():
             try:
-                topics = consumer.list_topics(self._topic, timeout=_METADATA_SECONDS).topics
+                topics = consumer.list_topics(self._topic, timeout=METADATA_SECONDS).topics
             except KafkaException:
                 self._stopped.wait(_POLL_SECONDS)
                 continue

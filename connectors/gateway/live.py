@@ -1,4 +1,8 @@
-"""``GET /v1/live``: the way of events as server-sent events, one JSON object a line."""
+"""``GET /v1/live``: the way of events as server-sent events, one JSON object a line.
+
+First a little of the past, then a line of kind ``ready``, then what happens from now on. With ``?customer=<id>`` the
+past of that customer comes first, as far as the log has it; a line can then come twice, and has the same ``id``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from aiohttp import web
 
 from connectors.gateway.auth import READ
 from connectors.gateway.problems import Problem, Reason
+from connectors.gateway.reads import CUSTOMER_ID
 from connectors.gateway.state import GATEWAY
 
 _HEARTBEAT_SECONDS = 15.0
@@ -24,9 +29,15 @@ async def live(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
+    customer_id = request.query.get("customer")
+    if customer_id is not None and not CUSTOMER_ID.fullmatch(customer_id):
+        raise Problem(Reason.INVALID, "customer is no customer id: it is a UUID.")
+    # Joined first, so that nothing is missed between the past and now.
     watcher = gateway.feed.join()
     try:
         await response.prepare(request)
+        if customer_id is not None:
+            await response.write(b"".join(await gateway.feed.past_of(customer_id)))
         while True:
             try:
                 chunk = await asyncio.wait_for(watcher.take(), _HEARTBEAT_SECONDS)

@@ -10,33 +10,25 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka import Message as KafkaMessage
+from confluent_kafka import Consumer, KafkaException, Message
 
-from connectors.gateway.live_view import View, view
+from connectors.gateway.live_line import READY, Line, line, sse
+from connectors.gateway.live_past import customer_past
+from connectors.gateway.readers import METADATA_SECONDS, Stretch, reader
 from schemas.codec import Codec
-from schemas.errors import Undecodable
 from schemas.metrics import GatewayMetrics
 
 log = structlog.get_logger(__name__)
 
 _POLL_SECONDS = 0.1
-_METADATA_SECONDS = 1.5
 _PAST_RECORDS = 60
 """Records read back in each partition at the start."""
 _PAST_LINES = 400
 """Lines kept for those who come later."""
-READY = b'data: {"kind":"ready"}\n\n'
-"""Sent once, between the past and what happens from now on."""
-
-
-def sse(line: View) -> bytes:
-    """One server-sent event. Source: HTML Living Standard, section 9.2.5; JSON holds no line break."""
-    return b"data: " + msgspec.json.encode(line) + b"\n\n"
+_LOOK_BACKS = 2
+"""How many may look a customer's past up at once."""
 
 
 class Watcher:
@@ -79,10 +71,18 @@ class LiveFeed:
     """Decodes the watched topics once and hands the lines to every watcher."""
 
     def __init__(
-        self, kafka: Mapping[str, str], topics: Sequence[str], codec: Codec, metrics: GatewayMetrics, queue: int
+        self,
+        kafka: Mapping[str, str],
+        topics: Sequence[str],
+        topics_by_customer: Sequence[str],
+        codec: Codec,
+        metrics: GatewayMetrics,
+        queue: int,
     ) -> None:
+        """``topics_by_customer``: those of ``topics`` whose key is the customer id. ``queue``: lines for one reader."""
         self._kafka = dict(kafka)
         self._topics = tuple(topics)
+        self._by_customer = tuple(topics_by_customer)
         self._codec = codec
         self._metrics = metrics
         self._queue = queue
@@ -90,6 +90,7 @@ class LiveFeed:
         self._past: deque[bytes] = deque(maxlen=_PAST_LINES)
         self._ready = False
         self._run: _Run | None = None
+        self._looking_back = asyncio.Semaphore(_LOOK_BACKS)
 
     def __len__(self) -> int:
         """How many watch."""
@@ -107,6 +108,11 @@ class LiveFeed:
         self._metrics.live_clients.set(len(self._watchers))
         return watcher
 
+    async def past_of(self, customer_id: str) -> list[bytes]:
+        """What the log still has of one customer; see :func:`customer_past`."""
+        async with self._looking_back:
+            return await asyncio.to_thread(customer_past, self._kafka, self._by_customer, self._codec, customer_id)
+
     async def leave(self, watcher: Watcher) -> None:
         """Forgets a watcher; the last one ends the reading."""
         self._watchers.discard(watcher)
@@ -120,11 +126,12 @@ class LiveFeed:
         for watcher in self._watchers:
             watcher.close()
 
-    def _receive(self, run: _Run, lines: list[bytes], ready: bool) -> None:
+    def _receive(self, run: _Run, lines: list[bytes]) -> None:
         if run is not self._run:
             return
         self._past.extend(lines)
-        if ready and not self._ready:
+        if not self._ready:
+            # The first lines of a run are its past.
             self._ready = True
             lines = [*lines, READY]
         for watcher in self._watchers:
@@ -139,7 +146,7 @@ class _Run:
         kafka: Mapping[str, str],
         topics: Sequence[str],
         codec: Codec,
-        receive: Callable[[_Run, list[bytes], bool], None],
+        receive: Callable[[_Run, list[bytes]], None],
     ) -> None:
         self._kafka, self._topics, self._codec, self._receive = kafka, topics, codec, receive
         self._loop = asyncio.get_running_loop()
@@ -152,83 +159,38 @@ class _Run:
         self._thread.join()
 
     def _follow(self) -> None:
-        consumer = Consumer(
-            {
-                "log_level": 2,
-                **self._kafka,
-                "client.id": "tsunagi-gateway-live",
-                # Required by the client, never joined: partitions are assigned by hand.
-                "group.id": "tsunagi-gateway-live",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "queued.max.messages.kbytes": 8_192,
-                "fetch.queue.backoff.ms": 5,
-            }
-        )
+        consumer = reader(self._kafka, "live")
         try:
-            ends = self._assign(consumer)
-            past: list[tuple[int, bytes]] = []
+            stretch = self._assign(consumer)
+            past: list[Line] = []
+            while stretch is not None and not (stretch.read or self._stopped.is_set()):
+                for message in consumer.consume(500, _POLL_SECONDS):
+                    stretch.seen(message)
+                    past.extend(self._lines(message))
+            # Partitions arrive one after the other; only the record times put the past in order.
+            self._hand_over(sorted(past)[-_PAST_LINES:])
             while not self._stopped.is_set():
                 messages = consumer.consume(500, _POLL_SECONDS)
-                if ends:
-                    past.extend(line for message in messages for line in self._lines(message))
-                    for message in messages:
-                        _reached(ends, message)
-                    if not ends:
-                        # Partitions arrive one after the other; only the record times put the past in order.
-                        past.sort(key=lambda line: line[0])
-                        self._hand_over([line for _, line in past[-_PAST_LINES:]], ready=True)
-                    continue
-                lines = [line for message in messages for _, line in self._lines(message)]
-                if lines:
-                    self._hand_over(lines, ready=True)
+                if messages:
+                    self._hand_over([shown for message in messages for shown in self._lines(message)])
         finally:
             consumer.close()
 
-    def _assign(self, consumer: Consumer) -> dict[tuple[str, int], int]:
-        """Sets each partition a little before its end; returns the ends not yet reached."""
+    def _assign(self, consumer: Consumer) -> Stretch | None:
+        """Sets each partition a little before its end, trying again while Kafka is away."""
         while not self._stopped.is_set():
             try:
-                known = consumer.list_topics(timeout=_METADATA_SECONDS).topics
-                places = [
-                    (topic, number) for topic in self._topics if topic in known for number in known[topic].partitions
-                ]
-                starts, ends = [], {}
-                for topic, number in places:
-                    low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), _METADATA_SECONDS)
-                    starts.append(TopicPartition(topic, number, max(low, high - _PAST_RECORDS)))
-                    if high > low:
-                        ends[topic, number] = high
+                known = consumer.list_topics(timeout=METADATA_SECONDS).topics
+                places = [(name, number) for name in self._topics if name in known for number in known[name].partitions]
+                return Stretch(consumer, places, _PAST_RECORDS)
             except KafkaException as error:
                 log.info("live feed waits for Kafka", error=error.args[0].name())
                 self._stopped.wait(_POLL_SECONDS)
-                continue
-            consumer.assign(starts)
-            if not ends:
-                self._hand_over([], ready=True)
-            return ends
-        return {}
+        return None
 
-    def _lines(self, message: KafkaMessage) -> list[tuple[int, bytes]]:
-        if message.error() is not None:
-            return []
-        at_ms = int(message.timestamp()[1])
-        try:
-            shown = view(self._codec.decode(message.value()), at_ms)
-        except Undecodable:
-            # A processor dead-letters it, and that is shown.
-            return []
-        return [] if shown is None else [(at_ms, sse(shown))]
+    def _lines(self, message: Message) -> list[Line]:
+        shown = line(self._codec, message)
+        return [] if shown is None else [shown]
 
-    def _hand_over(self, lines: list[bytes], *, ready: bool) -> None:
-        self._loop.call_soon_threadsafe(self._receive, self, lines, ready)
-
-
-def _reached(ends: dict[tuple[str, int], int], message: Any) -> None:
-    """Removes a partition from ``ends`` when this message says that its end was reached."""
-    place = (message.topic(), message.partition())
-    error = message.error()
-    at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
-    if at_end or (error is None and place in ends and message.offset() >= ends[place] - 1):
-        ends.pop(place, None)
+    def _hand_over(self, lines: list[Line]) -> None:
+        self._loop.call_soon_threadsafe(self._receive, self, [data for _, data in lines])

@@ -21,7 +21,7 @@ from schemas.identifiers import IdentifierType, hash_identifiers
 
 log = structlog.get_logger(__name__)
 
-_CUSTOMER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CUSTOMER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _STALE_ROUTE = 421
 _NO_ANSWER = 0
 # Time for the new owner's entry to arrive here after a stale route was noticed.
@@ -50,7 +50,7 @@ async def customer(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     gateway.authorised(request, READ)
     key = request.match_info["id"]
-    if not _CUSTOMER_ID.fullmatch(key):
+    if not CUSTOMER_ID.fullmatch(key):
         raise Problem(Reason.NOT_FOUND, "A customer id is a UUID; find it by POST /v1/customers/lookup.")
     return await _from_owner(gateway, "customer", key, "/v1/customers/")
 

@@ -35,6 +35,7 @@ def read_topics(
     """
     consumer = Consumer(
         {
+            "log_level": 2,  # what is wrong is said by the errors
             **connection,
             "group.id": "tsunagi-checks",  # never joined: assign() only
             "isolation.level": "read_committed",

@@ -29,6 +29,7 @@ class Observer:
         self._stop = threading.Event()
         self._consumer = Consumer(
             {
+                "log_level": 2,  # what is wrong is said by the errors
                 **connection,
                 "group.id": "tsunagi-demo",  # never joined: assign() only
                 "isolation.level": "read_committed",

@@ -73,10 +73,15 @@ class Player:
         Events of one customer go over one lane, in order; lanes go in parallel.
         """
         size = max(1, int(rate * _STEP_SECONDS))
+        step = size / rate
         started = time.monotonic()
+        clock.reach(events[min(size, len(events)) - 1].at_ms, step)
         for index in range(0, len(events), size):
             chunk = events[index : index + size]
-            clock.reach(chunk[-1].at_ms, max(_STEP_SECONDS, size / rate))
+            while clock.now_ms() < chunk[-1].at_ms:
+                await asyncio.sleep(0.005)
+            # The clock runs to the end of the next chunk while this one is sent: no event is ahead of it.
+            clock.reach(events[min(index + 2 * size, len(events)) - 1].at_ms, step)
             lanes: list[list[Mapping[str, Any]]] = [[] for _ in range(_LANES)]
             for event in chunk:
                 lanes[_lane(event.raw)].append(event.raw)

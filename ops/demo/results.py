@@ -65,6 +65,8 @@ class DemoResult:
     replayed_records: int
     customers_compared: int
     untold: int
+    suppressed_by_reason: dict[str, int]
+    failed_by_reason: dict[str, int]
     findings: list[str] = field(default_factory=list)
 
     @property
@@ -103,6 +105,7 @@ async def conclude(
         differences, compared = await _compare_with_sql(dataset, stack, http)
         wrong += differences
     decisions = await asyncio.to_thread(_decisions, stack, codec)
+    suppressed = [decision for decision in decisions if decision.outcome is DecisionOutcome.SUPPRESSED]
     waited = {
         (decision.rule, decision.trigger_event_id)
         for decision in decisions
@@ -115,7 +118,7 @@ async def conclude(
         accepted=len(player.accepted_at_ms),
         processed=len(player.accepted_at_ms) - len(accounted.lost_events),
         actions=len(accounted.actions),
-        suppressed=sum(decision.outcome is DecisionOutcome.SUPPRESSED for decision in decisions),
+        suppressed=len(suppressed),
         delivered=len(accounted.delivered),
         failed=len(accounted.failed),
         events_per_second=round(player.paced_events / seconds, 1) if seconds > 0 else 0.0,
@@ -131,6 +134,8 @@ async def conclude(
         replayed_records=sum(replayed.records for replayed in replays),
         customers_compared=compared,
         untold=len(unmet),
+        suppressed_by_reason=dict(Counter(decision.reason for decision in suppressed)),
+        failed_by_reason=dict(Counter(receipt.reason for receipt in accounted.failed.values())),
         findings=[
             *(f"not told: {entry}" for entry in unmet),
             *(f"lost event {key}" for key in accounted.lost_events),

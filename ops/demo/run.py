@@ -101,17 +101,18 @@ async def _in(folder: Path, options: DemoOptions, screen: Screen) -> int:
         async with Stack(settings, screen.note) as stack:
             screen.note(f"ready after {time.monotonic() - started:.1f} s; console {console_url(stack)}")
             codec = await asyncio.to_thread(resolve_codec, stack.registry_url)
-            observer = Observer(stack.connection, codec)
-            connector = TCPConnector(limit=32)
-            async with ClientSession(connector=connector) as http:
+            async with ClientSession(connector=TCPConnector(limit=32)) as http:
+                observer = Observer(stack.connection, codec)
                 played = _Played(stack, clock, observer, http, screen, options)
-                unmet = await played.tell(told) if told else []
-                dataset = await loading if loading else None
-                if dataset is not None:
-                    await played.crowd(dataset)
-                await played.settle()
+                try:
+                    unmet = await played.tell(told) if told else []
+                    dataset = await loading if loading else None
+                    if dataset is not None:
+                        await played.crowd(dataset)
+                    await played.settle()
+                finally:
+                    await asyncio.to_thread(observer.close)
                 screen.note("checking: lost, duplicated, wrong")
-                observer.close()
                 result = await conclude(stack, codec, played.player, inbox, dataset, http, unmet)
             _report(result, options, screen)
             if not options.exit:

@@ -1,8 +1,8 @@
-"""What a told story is made of: scenes, what must be seen after each, and the clock that paces them."""
+"""What a told story is made of: scenes, and what must be seen after each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -157,45 +157,10 @@ class Scene:
     narration: str
     events: tuple[TimedEvent, ...]
     expect: tuple[Expectation, ...]
-    stay_seconds: float = 2.5
-    travel_seconds: float = 1.5
+    stay_seconds: float = 2.0
+    travel_seconds: float = 1.0
 
     @property
     def stays_until_ms(self) -> int:
         """Virtual time at which the clock starts to run on."""
         return self.at_ms + round(self.stay_seconds * CREEP * 1000)
-
-
-ClockPoint: TypeAlias = tuple[float, int]
-"""(seconds since the story began, virtual epoch milliseconds)."""
-
-
-def clock_points(scenes: Sequence[Scene]) -> tuple[ClockPoint, ...]:
-    """The story's clock: a line through these points. It creeps while a scene stays and runs between scenes."""
-    points: list[ClockPoint] = []
-    elapsed = 0.0
-    for scene in scenes:
-        points.append((elapsed, scene.at_ms))
-        points.append((elapsed + scene.stay_seconds, scene.stays_until_ms))
-        elapsed += scene.stay_seconds + scene.travel_seconds
-    return tuple(points)
-
-
-def virtual_ms(points: Sequence[ClockPoint], elapsed_seconds: float) -> int:
-    """Virtual time after ``elapsed_seconds`` (0 or more): never backwards; past the last point at real speed."""
-    begin, begin_ms = points[0]
-    for end, end_ms in points[1:]:
-        if elapsed_seconds < end:
-            return begin_ms + int((end_ms - begin_ms) * (elapsed_seconds - begin) / (end - begin))
-        begin, begin_ms = end, end_ms
-    return begin_ms + int((elapsed_seconds - begin) * 1000)
-
-
-def elapsed_seconds_at(points: Sequence[ClockPoint], at_ms: int) -> float:
-    """When the clock shows ``at_ms``: the inverse of :func:`virtual_ms` within the points."""
-    begin, begin_ms = points[0]
-    for end, end_ms in points[1:]:
-        if at_ms < end_ms:
-            return begin + (end - begin) * (at_ms - begin_ms) / (end_ms - begin_ms)
-        begin, begin_ms = end, end_ms
-    return begin + (at_ms - begin_ms) / 1000

@@ -67,7 +67,8 @@ class Screen:
     def summary(self, rows: dict[str, object]) -> None:
         """The counts and checks, for people."""
         table = Table(show_header=False, box=None, padding=(0, 2))
-        for name, value in rows.items():
+        for name, shown in rows.items():
+            value = ", ".join(f"{key} {n}" for key, n in shown.items()) if isinstance(shown, dict) else shown
             style = "bold red" if name in ("lost", "duplicated", "wrong", "delivered_twice") and value else ""
             table.add_row(name.replace("_", " "), f"[{style}]{value}[/{style}]" if style else str(value))
         self.console.print(table)

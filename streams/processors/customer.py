@@ -31,7 +31,9 @@ def step(view: View, record: Record, now_ms: int) -> list[Outgoing]:
         case ClockTick():
             return _told(rules.fire_due(_active(view), view, record.up_to, now_ms, _TIMERS_A_TICK))
         case RulesetActivated():
-            RuleSet.from_contents(record.contents)  # contents that this release can't read never become active
+            # Contents that this release can't read, or that are not what they claim to be, never become active.
+            if RuleSet.from_contents(record.contents).hash != record.ruleset_hash:
+                raise InvalidInput("ruleset_hash is not the hash of the contents: publish the ruleset again")
             view.put(ruleset.RULESET, "", "", ruleset.activated(record))
             return []
         case IdentifierLinked():

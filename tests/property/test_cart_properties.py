@@ -17,12 +17,12 @@ from schemas.events import (
 from tables import cart
 from tables.view import DictView, Rows
 from tests.builders import envelope, line
-from tests.strategies import envelopes, records, unhurried
+from tests.strategies import plain_envelopes, records, unhurried
 
 _SKUS = st.sampled_from(["A", "B", "C"])
 _LINES = records(OrderLine, sku=_SKUS, quantity=st.integers(-1, 5))
 _MEMBER = Identifier(type="member_id", value="M-1")
-_ENVELOPES = envelopes(
+_ENVELOPES = plain_envelopes(
     occurred_at=st.integers(1, 20), identifiers=st.sampled_from([(), (_MEMBER,), (_MEMBER,), (_MEMBER,)])
 )
 _EVENTS: st.SearchStrategy[cart.CartEvent] = st.one_of(

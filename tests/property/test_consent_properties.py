@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from schemas.events import ConsentGiven, ConsentWithdrawn
 from tables import consent
 from tables.view import DictView, Rows
-from tests.strategies import envelopes, records, unhurried
+from tests.strategies import plain_envelopes, records, unhurried
 
 _CHANNELS = ("line", "sms", "email")
 _PURPOSES = st.sampled_from(["marketing", "survey"])
 _COVERED = st.lists(st.sampled_from(_CHANNELS), max_size=2).map(tuple)
-_ENVELOPES = envelopes(occurred_at=st.integers(1, 8))
+_ENVELOPES = plain_envelopes(occurred_at=st.integers(1, 8))
 _EVENTS: st.SearchStrategy[consent.ConsentEvent] = st.one_of(
     records(ConsentGiven, envelope=_ENVELOPES, purpose=_PURPOSES, channels=_COVERED),
     records(ConsentWithdrawn, envelope=_ENVELOPES, purpose=_PURPOSES, channels=_COVERED),

@@ -9,10 +9,10 @@ from schemas.events import CallEnded, InquiryClosed, InquiryMessageAdded, Inquir
 from schemas.rows import InquiryState
 from tables import inquiries
 from tables.view import DictView, Rows
-from tests.strategies import envelopes, records, unhurried
+from tests.strategies import plain_envelopes, records, unhurried
 
 _DAY = 86_400_000
-_ENVELOPES = envelopes(
+_ENVELOPES = plain_envelopes(
     event_id=st.uuids().map(str),
     occurred_at=st.integers(1, 12).map(lambda days: days * _DAY),
     channel=st.sampled_from(["phone", "chat", "form"]),

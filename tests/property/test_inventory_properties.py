@@ -19,7 +19,7 @@ from schemas.rows import StockRow
 from tables import inventory
 from tables.inventory import KEEP_MS, MOVEMENTS, RESERVATIONS, STOCK
 from tables.view import DictView
-from tests.strategies import envelopes, records, unhurried
+from tests.strategies import plain_envelopes, records, unhurried
 
 _SKU = "SKU-1"
 _NOW = 1_000
@@ -71,7 +71,7 @@ def _holds(draw: st.DrawFn, reservation_id: str) -> _Hold:
 
 _COUNTS = records(
     StockLevelReported,
-    envelope=envelopes(occurred_at=_AT),
+    envelope=plain_envelopes(occurred_at=_AT),
     sku=st.just(_SKU),
     location_id=st.sampled_from(_LOCATIONS),
     quantity=st.integers(-2, 9),

@@ -10,9 +10,9 @@ from schemas.rows import StockRow
 from tables import inventory, orders
 from tables.view import DictView, Rows
 from tests.builders import MEMBER
-from tests.strategies import envelopes, records, unhurried
+from tests.strategies import plain_envelopes, records, unhurried
 
-_ENVELOPES = envelopes(
+_ENVELOPES = plain_envelopes(
     occurred_at=st.integers(1, 30), source=st.just("pos"), identifiers=st.just(MEMBER), customer_id=st.just("c")
 )
 _LINES = st.lists(

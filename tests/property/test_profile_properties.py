@@ -13,7 +13,7 @@ from schemas.rows import ProfileRow
 from tables import profile
 from tables.view import DictView, Rows
 from tests.builders import envelope
-from tests.strategies import envelopes, records, unhurried
+from tests.strategies import plain_envelopes, records, unhurried
 
 _IDENTIFIERS = st.lists(
     st.sampled_from(
@@ -27,7 +27,7 @@ _IDENTIFIERS = st.lists(
     ),
     max_size=3,
 ).map(tuple)
-_ENVELOPES = envelopes(
+_ENVELOPES = plain_envelopes(
     occurred_at=st.integers(1, 9),
     channel=st.sampled_from(["app", "store"]),
     brand=st.sampled_from(["aoba", "midori"]),

@@ -35,6 +35,9 @@ class Log:
     bootstrap: str
     prefix: str
 
+    def __post_init__(self) -> None:
+        self.producer = Producer({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
     def read(self, *names: str) -> list[KafkaMessage]:
         """Every record of the named topics (default: all that the gateway writes), from the first to the last."""
         wanted = names or [topic.topic for topic in topics().values() if "gateway" in topic.producers]
@@ -66,10 +69,10 @@ class Log:
         finally:
             consumer.close()
 
-    def write(self, name: str, key: str, value: bytes, partitions: int = PARTITIONS) -> None:
-        producer = Producer({"bootstrap.servers": self.bootstrap})
-        producer.produce(self.prefix + name, value, key.encode(), partition_of(key, partitions), timestamp=NOW_MS)
-        assert producer.flush(10) == 0
+    def write(self, name: str, key: str, value: bytes, partitions: int = PARTITIONS, *, flush: bool = True) -> None:
+        """Writes one record; without ``flush`` it goes with the next that has it."""
+        self.producer.produce(self.prefix + name, value, key.encode(), partition_of(key, partitions), timestamp=NOW_MS)
+        assert not flush or self.producer.flush(10) == 0
 
     def events(self) -> dict[str, Any]:
         """Decoded channel events by event id; each id at most once."""

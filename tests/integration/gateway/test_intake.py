@@ -17,6 +17,7 @@ from aiohttp import ClientSession, ClientTimeout
 from connectors.gateway.app import serving
 from schemas.identifiers import IdentifierType, identifier_key
 from schemas.partitioning import partition_of
+from tests.cloudevents import as_cloudevent
 from tests.integration.gateway.support import (
     CODEC,
     FIXTURES,
@@ -30,7 +31,6 @@ from tests.integration.gateway.support import (
     example,
     settings,
 )
-from tests.unit.gateway.test_sources import as_cloudevent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -77,6 +77,28 @@ async def test_the_live_stream_shows_what_was_and_what_comes(gateway: Running) -
         assert gateway.registry.get_sample_value("tsunagi_gateway_live_clients") is not None
 
 
+async def test_a_customer_s_past_comes_first_and_is_theirs_alone(gateway: Running) -> None:
+    mine, other, late = (uuid.uuid4().hex for _ in range(3))
+    stranger = str(uuid.uuid4())
+    gateway.log.write("actions.line", CUSTOMER, CODEC.encode(action(mine)))
+    gateway.log.write("actions.line", stranger, CODEC.encode(action(other)))
+    for number in range(400):
+        # more than is read back for everybody
+        gateway.log.write("customer-events", CUSTOMER, CODEC.encode(delivered(f"{mine}{number}")), flush=number == 399)
+    headers = {"Authorization": f"Bearer {gateway.keys['all']}"}
+    async with gateway.http.get(f"{gateway.url}/v1/live?customer={CUSTOMER}", headers=headers) as stream:
+        told = await lines(stream.content, '"ready"')
+        first = [line for line in told[:380] if line["kind"] != "ready"]
+        assert {line["customer_id"] for line in first} == {CUSTOMER}
+        assert f"{mine}10" in {line.get("action_id") for line in first}
+        by_id = {line["id"]: line for line in told if "id" in line}
+        assert all(by_id[line["id"]] == line for line in told if "id" in line)
+        gateway.log.write("customer-events", CUSTOMER, CODEC.encode(delivered(late)))
+        assert [line["action_id"] for line in await lines(stream.content, late)][-1] == late
+    async with gateway.http.get(f"{gateway.url}/v1/live?customer=sakura@example.com", headers=headers) as refused:
+        assert refused.status == 422
+
+
 async def test_a_stop_ends_the_live_streams(log: Log, keys: tuple[Path, dict[str, str]]) -> None:
     wanted = settings(keys[0], log.bootstrap, log.prefix)
     async with ClientSession() as http:

@@ -12,6 +12,7 @@ from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
 from connectors.gateway.app import serving
+from schemas.errors import ConfigurationError
 from tests.integration.gateway.support import CODEC, NOW_MS, Log, Running, example, settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -69,3 +70,18 @@ async def test_ready_means_ready(gateway: Running) -> None:
         while (answer := await gateway.get("/readyz"))[0] != 200:
             pass
     assert answer[1] == {"ready": True, "checks": {"kafka": True, "directory": True}}
+
+
+async def test_a_taken_port_is_said(gateway: Running, keys: tuple[Path, dict[str, str]]) -> None:
+    port = int(gateway.url.rsplit(":", 1)[1])
+    wanted = settings(keys[0], gateway.log.bootstrap, gateway.log.prefix, port=port)
+    with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
+        async with serving(wanted, CODEC, lambda: NOW_MS):
+            pass
+
+
+async def test_a_setting_that_kafka_s_client_does_not_know_is_said(log: Log, keys: tuple[Path, dict[str, str]]) -> None:
+    wanted = settings(keys[0], log.bootstrap, log.prefix, kafka={"bootstrap.server": log.bootstrap})
+    with pytest.raises(ConfigurationError, match=r"bootstrap\.server"):
+        async with serving(wanted, CODEC, lambda: NOW_MS):
+            pass

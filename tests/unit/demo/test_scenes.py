@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from ops.demo.scenes import (
@@ -15,11 +14,7 @@ from ops.demo.scenes import (
     NothingSent,
     OrderIs,
     ProfileIs,
-    Scene,
     StockIs,
-    clock_points,
-    elapsed_seconds_at,
-    virtual_ms,
 )
 from schemas.events import Decision, DecisionOutcome, SendMessage
 
@@ -130,28 +125,3 @@ def test_an_inquiry_shows_all_in_one_thread() -> None:
     assert not expected.holds({"inquiries": [thread(state="SOLVED")]})
     assert not expected.holds({"inquiries": [thread(channels=["phone"])]})
     assert not expected.holds({"inquiries": [thread(messages=[{"text": "Yes."}, {"text": "Hello?"}])]})
-
-
-SCENES = (
-    Scene("one", 1_000_000, "", (), (), stay_seconds=2, travel_seconds=1),
-    Scene("two", 5_000_000, "", (), (), stay_seconds=2, travel_seconds=1),
-)
-
-
-def test_the_clock_creeps_in_a_scene_and_runs_between_scenes() -> None:
-    points = clock_points(SCENES)
-
-    assert points == ((0, 1_000_000), (2, 1_120_000), (3, 5_000_000), (5, 5_120_000))
-    assert virtual_ms(points, 0) == 1_000_000
-    assert virtual_ms(points, 1) == 1_060_000
-    assert virtual_ms(points, 2.5) == (1_120_000 + 5_000_000) // 2
-    assert virtual_ms(points, 3) == 5_000_000
-    assert virtual_ms(points, 5) == 5_120_000
-    assert virtual_ms(points, 7.5) == 5_122_500  # past the story: as time goes by
-
-
-@pytest.mark.parametrize("elapsed", [0, 0.5, 2, 2.25, 3, 4.75, 5, 12])
-def test_reading_the_clock_backwards_gives_the_moment(elapsed: float) -> None:
-    points = clock_points(SCENES)
-
-    assert elapsed_seconds_at(points, virtual_ms(points, elapsed)) == pytest.approx(elapsed)

@@ -9,7 +9,7 @@ import phonenumbers
 import pytest
 
 from ops.demo.cast import latest_week_ms
-from ops.demo.scenes import DecisionMade, MessageSent, NothingSent, Scene, clock_points, elapsed_seconds_at, virtual_ms
+from ops.demo.scenes import DecisionMade, MessageSent, NothingSent, Scene
 from ops.demo.story import story
 from ops.demo.window import ZONE
 from schemas.events import DecisionOutcome
@@ -47,15 +47,11 @@ def test_scenes_follow_each_other_and_their_events_lie_within() -> None:
         assert scene.expect
 
 
-def test_the_week_takes_about_a_minute_and_lies_in_the_past() -> None:
-    points = clock_points(STORY.scenes)
-
-    assert 60 <= points[-1][0] <= 75
+def test_the_week_takes_less_than_a_minute_and_lies_in_the_past() -> None:
+    assert 45 <= sum(scene.stay_seconds + scene.travel_seconds for scene in STORY.scenes) <= 60
     assert local(STORY.scenes[0].at_ms).strftime("%a %H:%M") == "Mon 09:30"
     assert local(STORY.scenes[-1].at_ms).strftime("%a %H:%M") == "Sun 09:00"
     assert STORY.scenes[-1].stays_until_ms < NOW_MS
-    for scene in STORY.scenes:
-        assert virtual_ms(points, elapsed_seconds_at(points, scene.at_ms)) == pytest.approx(scene.at_ms, abs=1)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from connectors.gateway.live_feed import Watcher, sse
+from connectors.gateway.live_feed import Watcher
+from connectors.gateway.live_line import sse
 
 
 def lines(first: int, count: int) -> list[bytes]:

@@ -14,6 +14,7 @@ from connectors.sources.request import RawRequest
 from schemas.catalogue import ROOT, channel_record_names
 from schemas.errors import InvalidInput
 from schemas.events import ChannelEvent, ProductViewed
+from tests.cloudevents import as_cloudevent
 
 NATIVE, SINGLE, BATCH = FORMATS
 EXAMPLES = ROOT / "examples"
@@ -29,22 +30,6 @@ def example(name: str) -> dict[str, Any]:
 
 def take(content_type: str, value: object) -> list[ChannelEvent]:
     return FORMATS[content_type](RawRequest(json.dumps(value).encode(), {}), NOW_MS)
-
-
-def as_cloudevent(flat: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    data = {name: value for name, value in flat.items() if name not in ("type", "event_id", "source", "occurred_at")}
-    channel, brand = data.pop("channel"), data.pop("brand")
-    return {
-        "specversion": "1.0",
-        "type": f"tsunagi.{flat['type']}",
-        "id": flat["event_id"],
-        "source": f"https://retailer.example/systems/{flat['source']}",
-        "time": flat["occurred_at"],
-        "datacontenttype": "application/json",
-        "channel": channel,
-        "brand": brand,
-        "data": data,
-    } | changes
 
 
 @pytest.mark.parametrize("name", FROM_OUTSIDE)

@@ -32,7 +32,7 @@ def test_fields_and_the_brand() -> None:
     assert render("<b> & 'quotes'") == "<b> & 'quotes'"
 
 
-@pytest.mark.parametrize(("locale", "date"), [("ja", "11月27日"), ("en", "November 27"), ("fr", "2026-11-27")])
+@pytest.mark.parametrize(("locale", "date"), [("ja", "11月28日"), ("en", "November 28"), ("fr", "2026-11-28")])
 def test_times_are_local_to_the_customer(locale: str, date: str) -> None:
     assert render("{{ event.hold_until | local_date }}", locale=locale) == date
     assert render("{{ event.hold_until | local_time }}", locale=locale) == "00:00"
@@ -45,7 +45,7 @@ def test_a_text_per_channel() -> None:
     assert compiled.render("email", VALUES, TOKYO).text == "long"
     assert compiled.render("email", VALUES, TOKYO).subject == "About ORD-1", "a line break would begin a mail header"
     only_sms = CompiledTemplate(Template.model_validate({"text": {"sms": "short"}}), "en")
-    with pytest.raises(TemplateRefused, match="no text for line: add text.line or text.default"):
+    with pytest.raises(TemplateRefused, match=r"no text for line: add text\.line or text\.default"):
         only_sms.render("line", VALUES, TOKYO)
 
 
@@ -59,7 +59,7 @@ def test_a_text_per_channel() -> None:
         ("  {% if false %}x{% endif %} \n", "the text for sms is empty"),
         ("{{ 'x' * 100000000 }}", r"operator \* is for numbers only"),
         ("{{ 9 ** 9 ** 9 }}", "powers are not allowed"),
-        ("{% for i in range(99999999) %}x{% endfor %}", "[Rr]ange"),
+        ("{% for i in range(99999999) %}x{% endfor %}", "OverflowError"),
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
         ("{{ event.lines.append(3) }}", "append|unsafe"),
         ("{{ event.order_id | local_date }}", "ValueError"),

@@ -123,6 +123,7 @@ def test_a_removal_takes_all_units_and_leaves_a_row(rows: Rows[CartLineRow]) -> 
 def test_a_return_and_a_sale_to_nobody_leave_the_cart_alone(rows: Rows[CartLineRow]) -> None:
     add(rows, 1, "A")
     buy_at_till(rows, 2, "A", quantity=-1)
+    buy_at_till(rows, 2, "A", quantity=0)
     buy_at_till(rows, 3, "A", identifiers=())
     buy_at_till(rows, 3, "B", identifiers=(Identifier(type="member_id", value="guest"),))
     assert quantities(rows) == {"A": 1}

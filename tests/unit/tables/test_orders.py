@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.events import (
     Fulfilment,
@@ -140,6 +141,23 @@ def test_the_order_decides_its_store_also_when_it_arrives_last(rows: Rows[OrderR
     assert (known(rows).store_id, known(rows).store_name) == ("shibuya", "Shibuya store")
 
 
+@pytest.mark.parametrize(("heard_store", "name"), [("shibuya", "Shibuya"), ("ueno", None)])
+def test_a_name_is_kept_with_its_store_only(rows: Rows[OrderRow], heard_store: str, name: str | None) -> None:
+    tell(rows, ready(200, store_id=heard_store, name="Shibuya"), replace(PLACED, store_name=None))
+    assert (known(rows).store_id, known(rows).store_name) == ("shibuya", name)
+
+
+def test_an_order_without_a_store_keeps_the_one_heard_before_with_its_name(rows: Rows[OrderRow]) -> None:
+    tell(rows, ready(200, store_id="ueno", name="Ueno"), replace(PLACED, store_id=None, store_name=None))
+    assert (known(rows).store_id, known(rows).store_name) == ("ueno", "Ueno")
+
+
+def test_an_order_of_the_first_millisecond_is_placed(rows: Rows[OrderRow]) -> None:
+    tell(rows, replace(PLACED, envelope=envelope(0)))
+    assert orders.totals(rows).orders == 1
+    assert known(rows).placed_at_ms == 1
+
+
 def test_totals_count_the_till_per_currency_and_leave_out_what_was_cancelled(rows: Rows[OrderRow]) -> None:
     euro = OrderPlaced(envelope=envelope(5), order_id="O-2", lines=(line("A"),), total_minor=70, currency="EUR")
     gone = OrderPlaced(envelope=envelope(6), order_id="O-3", lines=(line("A"),), total_minor=9, currency="EUR")
@@ -227,6 +245,12 @@ def test_the_stores_word_moves_the_end_of_the_hold(rows: Rows[OrderRow]) -> None
     ]
     assert tell(rows, ready(200, hold_until=5_000), ready(180, hold_until=9_000)) == []
     assert known(rows).hold_until_ms == 5_000
+
+
+def test_the_stores_word_moves_the_hold_also_when_its_clock_is_behind(rows: Rows[OrderRow]) -> None:
+    tell(rows, PLACED)
+    moved = tell(rows, ready(90, hold_until=5_000))
+    assert [(r.expires_at, r.reserved_at) for r in moved if isinstance(r, StockReserved)] == [(5_000, 101)] * 2
 
 
 def test_the_stores_word_counts_from_the_start_when_it_came_first(rows: Rows[OrderRow]) -> None:
