@@ -116,13 +116,14 @@ def _add_groups() -> None:
         cli_broker,
         cli_dlq,
         cli_event,
+        cli_keys,
         cli_rules,
         cli_schemas,
         cli_show,
         cli_topics,
     )
 
-    for module in (cli_broker, cli_topics, cli_schemas, cli_rules, cli_event, cli_dlq):
+    for module in (cli_broker, cli_topics, cli_schemas, cli_rules, cli_event, cli_dlq, cli_keys):
         app.add_typer(module.app)
     for group in cli_show.groups:
         app.add_typer(group)

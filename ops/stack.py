@@ -102,8 +102,7 @@ class Stack:
             raise ConfigurationError("the topics on this Kafka differ from schemas/topics: see `tsunagi topics diff`")
         secrets_ = _secrets(data_dir / "secrets.json")
         self.keys = secrets_.keys
-        await self._activate_rules()
-        await self._start_children(secrets_)
+        await asyncio.gather(self._activate_rules(), self._start_children(secrets_))
 
     async def _start_broker(self) -> str:
         if self.settings.broker != "embedded":

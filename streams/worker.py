@@ -111,8 +111,7 @@ class Worker:
         directory = Directory(settings.connection, f"http://{settings.advertised_host}:{port}")
         log.info("worker_started", processors=list(groups), port=port)
         try:
-            for app in self._apps:
-                await app.start()
+            await asyncio.gather(*(app.start() for app in self._apps))
             while not self._stopping.is_set():
                 self._watch(groups, consumers, directory)
                 with contextlib.suppress(TimeoutError):

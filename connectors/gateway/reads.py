@@ -46,13 +46,15 @@ async def lookup(request: web.Request) -> web.Response:
 
 
 async def customer(request: web.Request) -> web.Response:
-    """``GET /v1/customers/{id}``."""
+    """``GET /v1/customers/{id}``; ``?after=<event id>`` waits up to a second for that event of the customer."""
     gateway = request.app[GATEWAY]
     gateway.authorised(request, READ)
     key = request.match_info["id"]
     if not CUSTOMER_ID.fullmatch(key):
         raise Problem(Reason.NOT_FOUND, "A customer id is a UUID; find it by POST /v1/customers/lookup.")
-    return await _from_owner(gateway, "customer", key, "/v1/customers/")
+    after = request.query.get("after", "")
+    query = f"?after={quote(_bounded(after), safe='')}" if after else ""
+    return await _from_owner(gateway, "customer", key, "/v1/customers/", query)
 
 
 async def inventory(request: web.Request) -> web.Response:
@@ -86,9 +88,9 @@ async def inquiry(request: web.Request) -> web.Response:
     raise _nobody()
 
 
-async def _from_owner(gateway: Gateway, processor: str, key: str, prefix: str) -> web.Response:
+async def _from_owner(gateway: Gateway, processor: str, key: str, prefix: str, query: str = "") -> web.Response:
     """The answer of the owner of ``key``; a stale route or a dead worker is tried once more."""
-    path = prefix + quote(key, safe="")
+    path = prefix + quote(key, safe="") + query
     for retried in (False, True):
         url = gateway.directory.owner(processor, key)
         if url is None:

@@ -157,8 +157,8 @@ class Scene:
     narration: str
     events: tuple[TimedEvent, ...]
     expect: tuple[Expectation, ...]
-    stay_seconds: float = 2.0
-    travel_seconds: float = 1.0
+    stay_seconds: float = 1.8
+    travel_seconds: float = 0.7
 
     @property
     def stays_until_ms(self) -> int:
