@@ -46,7 +46,7 @@ def publish_ruleset(
         activated_at=time.time_ns() // 1_000_000,
     )
     value = codec.encode(record)
-    producer = Producer({**connection, "transactional.id": "tsunagi-rulesets", "acks": "all"})
+    producer = Producer({"log_level": 3, **connection, "transactional.id": "tsunagi-rulesets", "acks": "all"})
     try:
         found = AdminClient(dict(connection)).list_topics(CUSTOMER_EVENTS, timeout=_TIMEOUT_SECONDS)
         producer.init_transactions(_TIMEOUT_SECONDS)

@@ -39,7 +39,8 @@ async def up(*, broker: str, registry: str | None, data_dir: Path, port: int, wo
             f"                 events   POST {stack.gateway_url}/v1/events  (key: {stack.keys['channels']})\n"
             f"                 Kafka    {stack.bootstrap}    registry {stack.registry_url}\n"
             f"                 logs     {settings.data_dir / 'logs'}\n"
-            "Ctrl-C ends it."
+            "Ctrl-C ends it.",
+            soft_wrap=True,
         )
         _say_unconfigured(console)
         await stop.wait()

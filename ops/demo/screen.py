@@ -33,7 +33,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         """A step of the start or the end."""
-        self.console.print(f"[dim]{text}[/dim]")
+        self.console.print(f"[dim]{text}[/dim]", soft_wrap=True)  # an address must stay one piece
 
     def heading(self, text: str) -> None:
         """A part of the demo begins."""
@@ -68,6 +68,8 @@ class Screen:
         """The counts and checks, for people."""
         table = Table(show_header=False, box=None, padding=(0, 2))
         for name, shown in rows.items():
+            if shown == {}:
+                continue
             value = ", ".join(f"{key} {n}" for key, n in shown.items()) if isinstance(shown, dict) else shown
             style = "bold red" if name in ("lost", "duplicated", "wrong", "delivered_twice") and value else ""
             table.add_row(name.replace("_", " "), f"[{style}]{value}[/{style}]" if style else str(value))

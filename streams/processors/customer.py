@@ -20,6 +20,7 @@ from schemas.rows import OrderRow
 from streams.engine.processor import Processor
 from streams.processors.topics import CUSTOMER_EVENTS, DECISIONS, INVENTORY_EVENTS, MESSAGE_CHANNELS, actions
 from tables import cart, consent, inquiries, journeys, orders, profile, ruleset, sends
+from tables.persons import is_anonymous
 from tables.view import Rows, View
 
 _TIMERS_A_TICK = 1_000
@@ -49,7 +50,7 @@ def _fold(view: View, event: PersonEvent, now_ms: int) -> list[Outgoing]:
     customer = event.envelope.customer_id
     if customer is None:
         raise InvalidInput("envelope.customer_id is missing: only identity writes into customer-events")
-    if isinstance(event, SaleAtTill) and not event.envelope.identifiers:
+    if isinstance(event, SaleAtTill) and is_anonymous(event.envelope):
         return _stock(orders.stock_records(None, None, event))
     profile_rows = Rows(view, profile.PROFILE, customer)
     if profile.seen_before(profile_rows.get(), event, now_ms):

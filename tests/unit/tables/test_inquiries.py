@@ -107,6 +107,8 @@ def test_another_topic_or_seven_quiet_days_make_another_thread(view: DictView) -
     assert message(view, START + 7 * DAY) == first
     later = message(view, START + 14 * DAY + 1)
     assert later != first
+    assert message(view, START - 7 * DAY) == first
+    assert message(view, START - 14 * DAY - 1) not in (first, later)
     # A late event from between belongs to the thread that was alive then.
     assert message(view, START + 3 * DAY) == first
 
@@ -144,7 +146,7 @@ def test_words_make_the_state(view: DictView) -> None:
     message(view, START + 2, author=MessageAuthor.AGENT, agent_id="agent-1")
     assert thread(view, inquiry).state is InquiryState.PENDING
     message(view, START + 3)
-    assert thread(view, inquiry).state is InquiryState.OPEN
+    assert (thread(view, inquiry).state, thread(view, inquiry).state_at_ms) == (InquiryState.OPEN, START + 3)
     closed(view, START + 4)
     assert (thread(view, inquiry).state, thread(view, inquiry).state_at_ms) == (InquiryState.SOLVED, START + 4)
     message(view, START + 5, author=MessageAuthor.AGENT, agent_id="agent-1")
@@ -162,7 +164,7 @@ def test_a_closed_thread_takes_only_what_names_it_or_was_said_before(view: DictV
     inquiry = opened(view, START)
     closed(view, START + 10, solved=False)
     assert thread(view, inquiry).state is InquiryState.CLOSED
-    assert message(view, START + 5) == inquiry
+    assert message(view, START + 10) == inquiry
     assert thread(view, inquiry).state is InquiryState.CLOSED
     other = message(view, START + 11)
     assert other != inquiry

@@ -155,16 +155,19 @@ def test_a_repeat_is_seen_for_72_hours_by_source_and_event_id(rows: Rows[Profile
 
 
 def test_past_64_events_the_one_that_arrived_first_is_forgotten(rows: Rows[ProfileRow]) -> None:
+    start = 1_000 * HOUR
     for number in range(64):
-        assert not profile.forgets_early(rows.get(), number)
-        profile.fold(rows, viewed(1, f"e-{number}"), number)
-    assert all(profile.seen_before(rows.get(), viewed(1, f"e-{number}"), 64) for number in range(64))
-    assert profile.forgets_early(rows.get(), 64)
-    assert not profile.forgets_early(rows.get(), 72 * HOUR)
+        assert not profile.forgets_early(rows.get(), start + number)
+        profile.fold(rows, viewed(1, f"e-{number}"), start + number)
+    now = start + 64
+    assert all(profile.seen_before(rows.get(), viewed(1, f"e-{number}"), now) for number in range(64))
+    assert profile.forgets_early(rows.get(), now)
+    assert profile.forgets_early(rows.get(), start + 72 * HOUR - 1)
+    assert not profile.forgets_early(rows.get(), start + 72 * HOUR)
 
-    profile.fold(rows, viewed(1, "e-64"), 64)
-    assert not profile.seen_before(rows.get(), viewed(1, "e-0"), 64)
-    assert profile.seen_before(rows.get(), viewed(1, "e-1"), 64)
+    profile.fold(rows, viewed(1, "e-64"), now)
+    assert not profile.seen_before(rows.get(), viewed(1, "e-0"), now)
+    assert profile.seen_before(rows.get(), viewed(1, "e-1"), now)
     assert len(known(rows).recent_events) == 64
     assert {len(known_hash) for known_hash, _ in known(rows).recent_events} == {8}
 
