@@ -43,6 +43,7 @@ check: $(VENV)/.synced
 	$(VENV)/bin/tsunagi schemas check
 	$(VENV)/bin/tsunagi schemas docs --check
 	$(VENV)/bin/python -m ops.docs --check
+	$(VENV)/bin/python -m ops.grafana.build --check
 	$(VENV)/bin/tsunagi rules check
 	$(VENV)/bin/tsunagi rules test
 	$(VENV)/bin/python -m ops.check_wheel

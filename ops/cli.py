@@ -118,11 +118,13 @@ def _add_groups() -> None:
         cli_event,
         cli_keys,
         cli_rules,
+        cli_rules_publish,
         cli_schemas,
         cli_show,
         cli_topics,
     )
 
+    cli_rules_publish.mount(cli_rules.app)
     for module in (cli_broker, cli_topics, cli_schemas, cli_rules, cli_event, cli_dlq, cli_keys):
         app.add_typer(module.app)
     for group in cli_show.groups:

@@ -13,12 +13,15 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from ops.settings import KafkaSettings
 from ops.topics import TopicsReport, apply_topics, diff_topics
 from schemas.errors import TsunagiError
 
 app = typer.Typer(name="topics", help="The topics of schemas/topics on a Kafka.", no_args_is_help=True)
 
-BootstrapOption = Annotated[str, typer.Option(help="HOST:PORT of a broker.")]
+BootstrapOption = Annotated[
+    str, typer.Option("--bootstrap", "--kafka", envvar="TSUNAGI_KAFKA", help="HOST:PORT of a broker.")
+]
 PartitionsOption = Annotated[
     int | None, typer.Option(min=1, help="For small brokers: this many, where more than one are declared.")
 ]
@@ -36,7 +39,12 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is missing or different; change nothing."""
-    _run(lambda: diff_topics(bootstrap, partitions, replication_factor=replication_factor), as_json)
+    _run(
+        lambda: diff_topics(
+            bootstrap, partitions, replication_factor=replication_factor, client_settings=_connection(bootstrap)
+        ),
+        as_json,
+    )
 
 
 @app.command()
@@ -52,10 +60,19 @@ def apply(
     """Create what is missing and set what differs, except what would delete records."""
     _run(
         lambda: apply_topics(
-            bootstrap, partitions, replication_factor=replication_factor, allow_destructive=allow_destructive
+            bootstrap,
+            partitions,
+            replication_factor=replication_factor,
+            allow_destructive=allow_destructive,
+            client_settings=_connection(bootstrap),
         ),
         as_json,
     )
+
+
+def _connection(bootstrap: str) -> dict[str, str]:
+    """Security of the brokers comes from the environment, as for the workers."""
+    return KafkaSettings(kafka=bootstrap).connection
 
 
 def _run(work: Callable[[], TopicsReport], as_json: bool) -> None:

@@ -20,7 +20,7 @@ from schemas.errors import ConfigurationError
 
 
 class KafkaSettings(BaseSettings):
-    """How to reach the brokers."""
+    """How to reach the brokers, and by which name the deployment is known there."""
 
     model_config = SettingsConfigDict(
         env_prefix="TSUNAGI_", env_nested_delimiter="__", extra="ignore", frozen=True, hide_input_in_errors=True
@@ -35,6 +35,11 @@ class KafkaSettings(BaseSettings):
     )
     kafka_username: str = Field(default="", description="SASL user.")
     kafka_password: SecretStr = Field(default=SecretStr(""), description="SASL password.")
+    application: str = Field(
+        default="tsunagi",
+        pattern="^[a-z][a-z0-9-]{0,40}$",
+        description="Name of the deployment: prefix of consumer groups and transactional ids.",
+    )
     kafka_ca_file: Path | None = Field(default=None, description="CA certificates (PEM) the brokers are checked with.")
 
     @property
@@ -74,11 +79,6 @@ class Settings(KafkaSettings):
 
     registry: str = Field(
         default="http://127.0.0.1:8081", description="Confluent-compatible schema registry; user:password@ is allowed."
-    )
-    application: str = Field(
-        default="tsunagi",
-        pattern="^[a-z][a-z0-9-]{0,40}$",
-        description="Name of the deployment: prefix of consumer groups and transactional ids.",
     )
     pepper: SecretStr = Field(min_length=16, description="Secret that identifiers are hashed with; never changes.")
     realm: str = Field(default="default", description="Scope within which identifiers mean the same person.")

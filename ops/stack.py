@@ -133,6 +133,7 @@ class Stack:
             self.settings.clock.now_ms(),
             by="tsunagi up",
             reason="start",
+            application=KafkaSettings().application,
         )
 
     async def _start_children(self, secrets_: _Secrets) -> None:

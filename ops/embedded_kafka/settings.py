@@ -68,6 +68,8 @@ share.coordinator.state.topic.num.partitions=4
 
 # A group of one machine need not wait for members still to come.
 group.initial.rebalance.delay.ms=0
+# Consumers may ask to be missed sooner than after Kafka's least 6 s: on one machine a heartbeat is not late.
+group.min.session.timeout.ms=1000
 # After a kill -9 the node's old registration must lapse before the new one is accepted.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
