@@ -82,7 +82,7 @@ def gateway() -> None:
 def demo(
     input_: Annotated[str, typer.Option("--input", help="story, tpcds or all.")] = "all",
     customers: Annotated[int, typer.Option(min=1, max=30_000, help="TPC-DS customers.")] = 500,
-    rate: Annotated[int, typer.Option(min=1, max=100_000, help="TPC-DS events a second at the most.")] = 1_000,
+    rate: Annotated[int, typer.Option(min=1, max=100_000, help="TPC-DS events a second at the most.")] = 1_500,
     seed: Annotated[int, typer.Option(min=0, help="Which customers, and what is derived around them.")] = 1,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the console; 0 takes a free one.")] = 0,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,

@@ -16,7 +16,7 @@ from schemas.errors import InvalidInput, Unavailable
 
 _LANES = 4
 _ARRAY = 100
-_STEP_SECONDS = 0.05
+_STEP_SECONDS = 0.1
 _RETRY_SECONDS = 30.0
 
 
