@@ -5,7 +5,7 @@ Release N reads version v+1, release N+1 writes it; so every worker of a rolling
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Final, TypeVar
 
 import msgspec
@@ -24,7 +24,7 @@ class UnknownRowVersion(ConfigurationError):
     """A row was written by a newer release: the partition stops, the row is neither skipped nor dead-lettered."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _decoder(row_type: type[R]) -> msgspec.msgpack.Decoder[R]:
     return msgspec.msgpack.Decoder(row_type)
 

@@ -5,7 +5,7 @@ memory of changelogs and stores in the field: none is edited or removed.
 
 To append a field to a row (with a default; nothing else is a compatible change):
 
-1. Add it to the row in ``schemas/rows.py`` and to the example below, with a value that is not its default. Leave the
+1. Add it to the row in ``schemas/rows/`` and to the example below, with a value that is not its default. Leave the
    values that are there as they are: the older files hold them.
 2. ``python -m tests.contract.row_examples`` writes ``<Row>.<n+1>.hex`` beside the older ones.
 3. Review and commit both. The test then reads every file of the row: older ones give the example with the defaults of
