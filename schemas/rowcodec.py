@@ -41,4 +41,5 @@ def decode_row(row_type: type[R], data: bytes) -> R:
             f"a {row_type.__name__} has version {data[0] if data else 'none'}, this release reads {ROW_VERSION}: "
             "start a release that knows it"
         )
-    return _decoder(row_type).decode(memoryview(data)[1:])
+    row: R = _decoder(row_type).decode(memoryview(data)[1:])
+    return row
