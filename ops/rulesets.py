@@ -42,7 +42,8 @@ def publish_ruleset(
 ) -> None:
     """Activate a ruleset in every partition at once. Publishing the active one again changes nothing.
 
-    ``now_ms`` is the edge clock's time, ``application`` the deployment's name. Raises :class:`Unavailable` when Kafka does not take it.
+    ``now_ms`` is the edge clock's time, ``application`` the deployment's name. Raises :class:`Unavailable` when Kafka
+    does not take it.
     """
     codec = resolve_codec(registry_url)
     record = RulesetActivated(

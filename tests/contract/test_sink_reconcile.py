@@ -47,7 +47,7 @@ async def test_cancelling_a_call_leaves_it_to_be_reconciled(http: aiohttp.Client
     fakes.faults.add("sms", "*", Fault.HANG_AFTER_ACCEPT)
     attempt = asyncio.create_task(sink.deliver(message("sms"), NOW_MS))
     async with asyncio.timeout(5):
-        while not fakes.inbox.messages():  # noqa: ASYNC110  (an inbox tells nobody, as with a real provider)
+        while not fakes.inbox.messages():  # an inbox tells nobody, as with a real provider
             await asyncio.sleep(0.01)
     attempt.cancel()
     with pytest.raises(asyncio.CancelledError):
