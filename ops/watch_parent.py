@@ -17,6 +17,7 @@ def end_with_parent() -> None:
 
 
 def _watch() -> None:
-    while sys.stdin.buffer.read(1024):
+    # Not through sys.stdin: its lock, held by this thread for good, makes the interpreter abort when it ends.
+    while os.read(sys.stdin.fileno(), 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -23,6 +24,8 @@ from ops.demo.scenes import (
 )
 from ops.demo.window import ZONE
 from schemas.events import DecisionOutcome, SendMessage
+
+_LABEL_WIDTH = 9
 
 
 class Screen:
@@ -43,15 +46,24 @@ class Screen:
     def scene(self, scene: Scene) -> None:
         """A scene begins."""
         when = datetime.fromtimestamp(scene.at_ms / 1000, UTC).astimezone(ZONE)
-        self.console.print(f"\n[bold cyan]{when:%a %H:%M}[/bold cyan]  {scene.narration}")
+        self.console.print()
+        self._beside(f"[bold cyan]{when:%a %H:%M}[/bold cyan]", scene.narration)
 
     def seen(self, wanted: Expectation) -> None:
         """Something that the story promised has come true."""
-        self.console.print(f"           [green]✓[/green] [dim]{told(wanted)}[/dim]")
+        self._beside("        [green]✓[/green]", f"[dim]{told(wanted)}[/dim]")
 
     def message(self, action: SendMessage) -> None:
         """What the customer's phone shows."""
-        self.console.print(f"           [magenta]{action.channel}[/magenta] “{action.text.strip()}”")
+        self._beside(f"[magenta]{action.channel:>9}[/magenta]", escape(f"“{action.text.strip()}”"))
+
+    def _beside(self, label: str, text: str) -> None:
+        """Text of any length to the right of its label."""
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(width=_LABEL_WIDTH)
+        grid.add_column()
+        grid.add_row(label, text)
+        self.console.print(grid)
 
     def progress(self) -> Progress:
         """A bar with live counts."""
