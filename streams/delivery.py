@@ -7,27 +7,23 @@ leaves a STARTED row without a report: whoever owns the partition next asks the 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import KafkaError, Producer
 
-from schemas.codec import Codec
 from schemas.events import AttemptOutcome, AttemptReported, SendMessage
 from schemas.metrics import WorkerMetrics
-from schemas.rows import AttemptRow, AttemptState
+from schemas.rows import AttemptRow, AttemptState, Row
+from streams.engine.dead_letters import frames
 from streams.engine.processor import Clock
-from streams.processors.topics import DELIVERY_OUTCOMES
 from tables.attempts import ATTEMPTS
 from tables.view import Table
 
 log = structlog.get_logger(__name__)
 
 _AT_ONCE_PER_CHANNEL = 64
-_RETRY_PUBLISH_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 5.0
 
 
@@ -55,40 +51,37 @@ class Courier(Protocol):
         """Find out about, or repeat safely, an attempt whose outcome is not known."""
 
 
+class Reports(Protocol):
+    """Where outcomes are told."""
+
+    async def publish(self, partition: int, record: AttemptReported) -> None:
+        """Returns when the report is durable."""
+
+
 class DeliveryEffects:
     """:class:`streams.engine.processor.Effects` of the delivery processor. Runs on the event loop it is made in."""
 
-    def __init__(
-        self,
-        couriers: Mapping[str, Courier],
-        connection: Mapping[str, Any],
-        codec: Codec,
-        clock: Clock,
-        metrics: WorkerMetrics,
-    ) -> None:
+    def __init__(self, couriers: Mapping[str, Courier], reports: Reports, clock: Clock, metrics: WorkerMetrics) -> None:
         self._couriers = couriers
-        self._codec = codec
+        self._reports = reports
         self._clock = clock
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._slots = {channel: asyncio.Semaphore(_AT_ONCE_PER_CHANNEL) for channel in couriers}
         self._under_way: dict[tuple[str, int], asyncio.Task[None]] = {}
-        self._producer = Producer({**connection, "acks": "all", "enable.idempotence": True, "linger.ms": 2})
-        self._closing = threading.Event()
-        self._poller = threading.Thread(target=self._poll, name="delivery-reports", daemon=True)
-        self._poller.start()
+        self._closing = False
 
     # Partition threads.
 
-    def committed(self, partition: int, rows: list[tuple[Table[Any], str, str, Any]]) -> None:
+    def committed(self, partition: int, rows: Sequence[Row]) -> None:
         """See :class:`Effects`."""
-        for _, _, _, row in rows:
+        for row in rows:
             if isinstance(row, AttemptRow) and row.state is AttemptState.STARTED:
                 self._loop.call_soon_threadsafe(self._start, partition, row, False)
 
-    def owned(self, partition: int, scan: Callable[[Table[Any]], list[tuple[str, str, Any]]]) -> None:
+    def owned(self, partition: int, scan: Callable[[Table[Any]], Iterable[Any]]) -> None:
         """See :class:`Effects`."""
-        for _, _, row in scan(ATTEMPTS):
+        for row in scan(ATTEMPTS):
             if row.state is AttemptState.STARTED:
                 self._loop.call_soon_threadsafe(self._start, partition, row, True)
 
@@ -97,10 +90,17 @@ class DeliveryEffects:
     def _start(self, partition: int, row: AttemptRow, lost: bool) -> None:
         assert row.action is not None
         key = (row.action.action_id, row.attempt)
-        if key not in self._under_way and not self._closing.is_set():
+        if key not in self._under_way and not self._closing:
             task = self._loop.create_task(self._attempt(partition, row, row.action, lost))
             self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task.add_done_callback(lambda done: self._ended(partition, row, key, done))
+
+    def _ended(self, partition: int, row: AttemptRow, key: tuple[str, int], task: asyncio.Task[None]) -> None:
+        self._under_way.pop(key, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Nobody was told, so the row would stay STARTED until the partition moves.
+            log.error("attempt_failed", action_id=key[0], error=type(error).__name__, traceback=frames(error))
+            self._loop.call_later(_ASK_AGAIN_SECONDS, self._start, partition, row, True)
 
     async def _attempt(self, partition: int, row: AttemptRow, action: SendMessage, lost: bool) -> None:
         report = await self._call(row, action, lost)
@@ -127,7 +127,7 @@ class DeliveryEffects:
             retry_at=report.retry_at_ms,
             reported_at=now_ms,
         )
-        await self._publish(partition, record)
+        await self._reports.publish(partition, record)
 
     async def _call(self, row: AttemptRow, action: SendMessage, lost: bool) -> Report:
         courier = self._couriers.get(action.channel)
@@ -135,57 +135,33 @@ class DeliveryEffects:
             return Report(
                 AttemptOutcome.REJECTED, "CHANNEL_NOT_CONFIGURED", f"no provider for {action.channel} is set up"
             )
-        if lost:
-            report = Report(AttemptOutcome.UNKNOWN)
-        elif self._clock.now_ms() >= action.valid_until:
-            return Report(AttemptOutcome.EXPIRED)
-        else:
-            report = await self._guarded(courier.deliver(action, self._clock.now_ms()), action)
+        report = Report(AttemptOutcome.UNKNOWN) if lost else await self._deliver(courier, action)
         settled_ms = row.started_at_ms + courier.settle_ms
         while report.outcome is AttemptOutcome.UNKNOWN:
             # A repeat could be a second message: only asking the provider may follow.
-            asked_at_ms = self._clock.now_ms()
-            report = await self._guarded(courier.reconcile(action, asked_at_ms, row.started_at_ms), action)
+            asked_at_ms, report = await self._reconcile(courier, action, row.started_at_ms)
             if asked_at_ms > settled_ms:
                 break
             await asyncio.sleep(min(_ASK_AGAIN_SECONDS, self._clock.seconds_until(settled_ms + 1)))
         return report
 
-    async def _guarded(self, call: Coroutine[Any, Any, Report], action: SendMessage) -> Report:
+    async def _deliver(self, courier: Courier, action: SendMessage) -> Report:
         async with self._slots[action.channel]:
+            now_ms = self._clock.now_ms()  # the wait for a slot may have been long
+            if now_ms >= action.valid_until:
+                return Report(AttemptOutcome.EXPIRED)
             try:
-                return await call
+                return await courier.deliver(action, now_ms)
             except Exception as error:
-                # A bug in a sink must end in a recorded outcome too; whether the message went out is not known.
-                log.exception("sink_failed", channel=action.channel, action_id=action.action_id)
-                return Report(AttemptOutcome.UNKNOWN, "SINK_FAILED", type(error).__name__)
+                return _failed(action, error)
 
-    async def _publish(self, partition: int, record: AttemptReported) -> None:
-        value = self._codec.encode(record)
-        while True:
-            acknowledged: asyncio.Future[bool] = self._loop.create_future()
-
-            def settle(error: KafkaError | None, _: Any, done: asyncio.Future[bool] = acknowledged) -> None:
-                self._loop.call_soon_threadsafe(_set, done, error is None)
-
+    async def _reconcile(self, courier: Courier, action: SendMessage, started_at_ms: int) -> tuple[int, Report]:
+        async with self._slots[action.channel]:
+            now_ms = self._clock.now_ms()
             try:
-                self._producer.produce(
-                    DELIVERY_OUTCOMES,
-                    value,
-                    record.customer_id.encode(),
-                    partition,
-                    timestamp=self._clock.now_ms(),
-                    on_delivery=settle,
-                )
-                if await acknowledged:
-                    return
-            except BufferError:
-                pass
-            await asyncio.sleep(_RETRY_PUBLISH_SECONDS)
-
-    def _poll(self) -> None:
-        while not self._closing.is_set():
-            self._producer.poll(0.1)
+                return now_ms, await courier.reconcile(action, now_ms, started_at_ms)
+            except Exception as error:
+                return now_ms, _failed(action, error)
 
     async def drain(self, seconds: float) -> None:
         """Let calls that are under way end; those that do not are reconciled by the next owner."""
@@ -193,14 +169,21 @@ class DeliveryEffects:
             await asyncio.wait(list(self._under_way.values()), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop starting attempts and let go of the producer."""
-        self._closing.set()
-        for task in list(self._under_way.values()):
+        """Start no more attempts, and give up those under way."""
+        self._closing = True
+        tasks = list(self._under_way.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.to_thread(self._poller.join)
-        await asyncio.to_thread(self._producer.flush, 2.0)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _set(done: asyncio.Future[bool], value: bool) -> None:
-    if not done.done():
-        done.set_result(value)
+def _failed(action: SendMessage, error: Exception) -> Report:
+    """A bug in a sink must end in a recorded outcome too; whether the message went out is not known."""
+    log.error(
+        "sink_failed",
+        channel=action.channel,
+        action_id=action.action_id,
+        error=type(error).__name__,
+        traceback=frames(error),
+    )
+    return Report(AttemptOutcome.UNKNOWN, "SINK_FAILED", type(error).__name__)

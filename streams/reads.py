@@ -1,22 +1,23 @@
 """Read views of a worker: committed rows as JSON, for the gateway. Bound to loopback unless told otherwise.
 
-A partition that is not on this worker is answered with 421 (Misdirected Request); a partition that is being taken over
-shows its last committed state with ``stale: true``, or 503 when there is none here.
+A partition that is not on this worker is answered with 421 (Misdirected Request). During a rebalance it shows its last
+committed state with ``stale: true``; while it is being restored, or for what it does not know then, the answer is 503.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
-from rocksdict import DbClosedError
 
 from schemas.partitioning import partition_of
 from streams.engine.group import PartitionGroup
+from streams.engine.store import StoreClosed, StoreDamaged
 from streams.engine.task import PartitionTask, TaskState
 from streams.engine.view import BatchView
 from streams.processors.customer import CUSTOMER
@@ -57,11 +58,16 @@ class Reads:
         """Nothing in an inquiry id says whose it is, so every partition here is asked."""
         self._authorise(request)
         group = self._groups.get(CUSTOMER.name)
+        unsure = None
         for task in list(group.tasks.values()) if group else []:
-            found = self._read(task, inquiry_view, request.match_info["id"])
+            try:
+                found = self._read(task, inquiry_view, request.match_info["id"])
+            except web.HTTPServiceUnavailable as error:
+                unsure = error
+                continue
             if found is not None:
                 return web.json_response(found)
-        raise web.HTTPNotFound
+        raise unsure or web.HTTPNotFound
 
     async def _show(self, request: web.Request, processor: str, key: str, show: Show) -> web.Response:
         self._authorise(request)
@@ -76,20 +82,19 @@ class Reads:
             await self._wait_for(task, key, request.query["after"])
         found = self._read(task, show, key)
         if found is None:
-            if task.store is None:
-                raise web.HTTPServiceUnavailable(headers={"Retry-After": "1"})
             raise web.HTTPNotFound
         return web.json_response(found)
 
     def _read(self, task: PartitionTask, show: Show, key: str) -> dict[str, Any] | None:
+        """``None`` is a statement about committed rows; a partition that is not running cannot make it: 503."""
         store = task.store
-        if store is None:
-            return None
         try:
-            found = show(BatchView(store), key)
-        except DbClosedError:
-            return None
+            found = None if store is None else show(BatchView(store), key)
+        except (StoreClosed, StoreDamaged) as error:
+            raise _try_again() from error
         if found is None:
+            if store is None or task.state is not TaskState.RUNNING:
+                raise _try_again()
             return None
         return {**found, "as_of_ms": task.as_of_ms, "stale": task.state is not TaskState.RUNNING}
 
@@ -98,11 +103,16 @@ class Reads:
         deadline = time.monotonic() + _AFTER_SECONDS
         while time.monotonic() < deadline:
             store = task.store
-            if store is not None and event_seen(BatchView(store), customer, event_id):
-                return
+            with contextlib.suppress(StoreClosed, StoreDamaged):
+                if store is not None and event_seen(BatchView(store), customer, event_id):
+                    return
             await asyncio.sleep(_AFTER_POLL_SECONDS)
 
     def _authorise(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+
+
+def _try_again() -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(headers={"Retry-After": "1"})

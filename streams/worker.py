@@ -24,14 +24,16 @@ from schemas.errors import ConfigurationError, Unavailable
 from schemas.metrics import WorkerMetrics
 from streams.delivery import Courier, DeliveryEffects
 from streams.directory import Directory
-from streams.engine.app import ProcessorApp
+from streams.engine.app import SESSION_SECONDS, ProcessorApp
+from streams.engine.budget import StoreBudget
 from streams.engine.group import PartitionGroup
 from streams.engine.processor import Clock, Processor
-from streams.engine.store import StoreBudget
-from streams.engine.task import Surroundings, TaskState
+from streams.engine.surroundings import Surroundings
+from streams.engine.task import TaskState
 from streams.engine.transport import Consumer
 from streams.processors.delivery import DELIVERY
 from streams.reads import Reads
+from streams.reports import KafkaReports
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +61,7 @@ class WorkerSettings:
     advertised_host: str
     token: str
     """Shared with the gateway: it alone reads the views."""
+    session_seconds: float = SESSION_SECONDS
 
 
 class Worker:
@@ -81,17 +84,19 @@ class Worker:
         ProcessCollector(registry=self._registry)
         self._metrics = WorkerMetrics(self._registry)
         self._apps: list[ProcessorApp] = []
-        self._announced: set[tuple[str, int]] = set()
+        self._announced: dict[tuple[str, int], int] = {}
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Start, serve until :meth:`stop`, then hand over.
 
-        Raises :class:`ConfigurationError` before anything has started.
+        Raises :class:`ConfigurationError` before anything has started, :class:`Unavailable` when a group's consumer
+        has given up: a new process starts afresh.
         """
         settings = self._settings
         cluster, counts = await asyncio.to_thread(self._inspect_cluster)
-        effects = DeliveryEffects(self._couriers, settings.connection, self._codec, self._clock, self._metrics)
+        reports = KafkaReports(settings.connection, self._codec, self._clock)
+        effects = DeliveryEffects(self._couriers, reports, self._clock, self._metrics)
         budget = StoreBudget()
         for processor in self._processors:
             identity = f"{cluster}/{processor.name}/topology-{_TOPOLOGY}/{counts[processor.inputs[0]]}"
@@ -113,6 +118,7 @@ class Worker:
         try:
             await asyncio.gather(*(app.start() for app in self._apps))
             while not self._stopping.is_set():
+                self._refuse_crashed()
                 self._watch(groups, consumers, directory)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), _WATCH_SECONDS)
@@ -121,6 +127,7 @@ class Worker:
             hard_stop.daemon = True
             hard_stop.start()
             await self._hand_over(groups, effects)
+            await reports.close()
             directory.close()
             await runner.cleanup()
             hard_stop.cancel()
@@ -162,7 +169,7 @@ class Worker:
                 directory=settings.data_dir,
                 budget=budget,
                 partitions_of=counts.__getitem__,
-                log_starts=group.log_starts,
+                log_bounds=group.log_bounds,
                 position=group.position,
                 unposition=group.unposition,
                 confirm_membership=group.confirm_membership,
@@ -175,6 +182,7 @@ class Worker:
             settings.bootstrap,
             settings.data_dir,
             surroundings,
+            settings.session_seconds,
             **settings.faust_security,
         )
 
@@ -198,11 +206,17 @@ class Worker:
                 )
         return metadata.cluster_id or "", counts
 
+    def _refuse_crashed(self) -> None:
+        for app in self._apps:
+            if app.crashed:
+                name, reason = app.group.surroundings.processor.name, app.crash_reason
+                raise Unavailable(f"{name}: the consumer group failed: {type(reason).__name__}: {reason}")
+
     def _watch(
         self, groups: Mapping[str, PartitionGroup], consumers: Mapping[str, Consumer], directory: Directory
     ) -> None:
         """Announce what is newly ours and keep the gauges true."""
-        owned: set[tuple[str, int]] = set()
+        owned: dict[tuple[str, int], int] = {}
         for name, group in groups.items():
             states = [task.state for task in group.tasks.values()]
             for state in TaskState:
@@ -210,8 +224,9 @@ class Worker:
             self._metrics.lag.labels(name).set(consumers[name].input_lag(group.positions()))
             for partition, task in group.tasks.items():
                 if task.state is TaskState.RUNNING:
-                    owned.add((name, partition))
-                    if (name, partition) not in self._announced:
+                    # Another stint: somebody else may have announced it meanwhile.
+                    owned[name, partition] = task.stint
+                    if self._announced.get((name, partition)) != task.stint:
                         directory.owned(name, partition, group.surroundings.partitions_of(group.inputs[0]))
         self._announced = owned
 
@@ -230,7 +245,10 @@ class Worker:
             states = {
                 name: {task.partition: task.state for task in group.tasks.values()} for name, group in groups.items()
             }
-            is_ready = all(tasks and set(tasks.values()) == {TaskState.RUNNING} for tasks in states.values())
+            # A worker in reserve owns nothing, and is ready all the same.
+            is_ready = all(
+                group.joined and set(states[name].values()) <= {TaskState.RUNNING} for name, group in groups.items()
+            )
             problems = [task.problem for group in groups.values() for task in group.tasks.values() if task.problem]
             body = {"ready": is_ready, "partitions": states, "problems": problems}
             return web.json_response(body, status=200 if is_ready else 503)

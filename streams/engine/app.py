@@ -9,12 +9,13 @@ from typing import Any, cast
 import faust
 
 from streams.engine.group import PartitionGroup
-from streams.engine.task import Surroundings
+from streams.engine.surroundings import Surroundings
 from streams.engine.transport import Consumer
 
-_PUBLISH_POSITIONS_SECONDS = 5.0
-_SESSION_TIMEOUT_SECONDS = 6.0
-"""A killed worker's partitions move on after this; Faust's default is 60."""
+_KEEP_UP_SECONDS = 5.0
+_MAX_POLL_SECONDS = 180.0
+SESSION_SECONDS = 6.0
+"""A killed worker's partitions move on after this; Faust's default is 60, and brokers accept 6 and more."""
 
 
 class ProcessorApp(faust.App):
@@ -31,6 +32,7 @@ class ProcessorApp(faust.App):
         bootstrap: str,
         data_dir: Path,
         make: Callable[[PartitionGroup], Surroundings],
+        session_seconds: float = SESSION_SECONDS,
         **security: Any,
     ) -> None:
         directory = data_dir / "faust" / group_id
@@ -48,11 +50,11 @@ class ProcessorApp(faust.App):
             stream_publish_on_commit=False,
             stream_wait_empty=False,
             web_enabled=False,
-            broker_session_timeout=_SESSION_TIMEOUT_SECONDS,
-            broker_heartbeat_interval=1.5,
+            broker_session_timeout=session_seconds,
+            broker_heartbeat_interval=session_seconds / 4,
             broker_request_timeout=30.0,
             broker_rebalance_timeout=10.0,
-            broker_max_poll_interval=180.0,
+            broker_max_poll_interval=_MAX_POLL_SECONDS,
             **security,
         )
         self.boot_strategy.enable_kafka_producer = False
@@ -62,7 +64,7 @@ class ProcessorApp(faust.App):
             self.topics.add(self.topic(topic, acks=False))
         self.on_partitions_revoked.connect(cast(Any, self._revoked))
         self.on_partitions_assigned.connect(cast(Any, self._assigned))
-        self.timer(_PUBLISH_POSITIONS_SECONDS)(self._publish_positions)
+        self.timer(_KEEP_UP_SECONDS)(self._keep_up)
 
     async def _revoked(self, app: Any, *_: Any, **__: Any) -> None:
         await self.group.revoked()
@@ -70,8 +72,8 @@ class ProcessorApp(faust.App):
     async def _assigned(self, app: Any, assigned: Any, **_: Any) -> None:
         await self.group.assigned((partition.topic, partition.partition) for partition in assigned)
 
-    async def _publish_positions(self) -> None:
-        await self.inputs_consumer.publish_positions(self.group.positions())
+    async def _keep_up(self) -> None:
+        await self.inputs_consumer.keep_up(self.group.positions())
 
     @property
     def inputs_consumer(self) -> Consumer:

@@ -1,6 +1,6 @@
 """The protocol of one batch of one partition.
 
-    decode and fold    every record over the batch's view; nothing is written
+    decode and fold    every record over the batch's view, and encode what comes of it; nothing is written
     begin              the transaction, once the output is ready
     produce            outgoing records, dead letters, the last value of each changed row, the input position
     commit             all of it or nothing
@@ -20,25 +20,42 @@ from typing import Any
 import structlog
 
 from schemas.codec import Codec
-from schemas.errors import ConfigurationError
-from schemas.events import ClockTick, Record
+from schemas.errors import ConfigurationError, Unavailable
+from schemas.events import ClockTick, DeadLetter
 from schemas.metrics import WorkerMetrics
 from schemas.outgoing import Outgoing
 from schemas.partitioning import partition_of
 from schemas.rowcodec import decode_row, encode_row
 from schemas.rows import PositionRow
 from streams.engine import keys
+from streams.engine.change import Change
 from streams.engine.dead_letters import TOPIC as DEAD_LETTERS
 from streams.engine.dead_letters import dead_letter
 from streams.engine.processor import Clock, Processor
-from streams.engine.store import Change, PartitionStore
+from streams.engine.store import PartitionStore, StoreDamaged
 from streams.engine.transaction import PartitionProducer
 from streams.engine.view import BatchView
 
 log = structlog.get_logger(__name__)
 
-_IGNORABLE = (ConfigurationError,)
-"""Errors that are not the record's fault (a row of a newer release): the partition stops, nothing is dead-lettered."""
+_NOT_THE_RECORDS_FAULT = (ConfigurationError, Unavailable, StoreDamaged)
+"""A row of a newer release, a registry that is away, a broken disk: nothing is dead-lettered, the task decides."""
+
+MAX_OUTPUT_BYTES = 1_000_000
+"""Of a record's key and value: the topics' max.message.bytes less framing. Only dead letters may be larger."""
+
+_FAILED_TICK_PAUSE_SECONDS = 30.0
+"""A tick that cannot be folded would otherwise be written and dead-lettered again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An outgoing record, ready to be produced."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
 
 
 @dataclass(slots=True)
@@ -47,8 +64,9 @@ class Batch:
 
     view: BatchView
     position: PositionRow
-    outgoing: list[Outgoing] = field(default_factory=list)
-    dead: list[tuple[bytes | None, Record]] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
     records: int = 0
 
 
@@ -77,57 +95,111 @@ class Cycle:
         self._metrics = metrics
         stored = store.position_bytes()
         self.position = PositionRow({}, 0) if stored is None else decode_row(PositionRow, stored)
-        self.tick_up_to_ms = 0
-        """The latest tick asked for and not yet seen; no second one is written for the same time."""
+        # The latest tick asked for and not yet seen; no second one is written for the same time.
+        self._tick_up_to_ms = 0
+        self._no_tick_before = 0.0  # on the monotonic clock
 
     def fold(self, records: Sequence[Any]) -> Batch:
-        """Decode and fold, in the order given. ``records``: aiokafka ConsumerRecords of this partition's inputs.
+        """Decode, fold and encode, in the order given. ``records``: aiokafka ConsumerRecords of our inputs.
 
-        A record below the position was folded before (a fetch that overlaps a seek) and is dropped.
+        A record below the position was folded before (a fetch that overlaps a seek) and is dropped. Whatever goes wrong
+        with one record makes it a dead letter, and the others go on.
         """
+        batch = self._folded(records, careful=False)
+        try:
+            batch.changes = batch.view.changes()
+            _refuse_oversize(batch.changes)
+        except _NOT_THE_RECORDS_FAULT:
+            raise
+        except Exception:
+            # Some record led to a row that cannot be written. Rows are encoded once a batch; to find out which record
+            # it was, all is done again with the rows of each record encoded at once.
+            batch = self._folded(records, careful=True)
+            batch.changes = batch.view.changes()
+        return batch
+
+    def _folded(self, records: Sequence[Any], careful: bool) -> Batch:
         offsets = dict(self.position.offsets)
-        batch = Batch(BatchView(self._store), self.position)
+        batch = Batch(BatchView(self._store, remember=True), self.position)
         now_ms = self.position.now_ms
         for record in records:
             if record.offset < offsets.get(record.topic, 0):
                 continue
             offsets[record.topic] = record.offset + 1
             now_ms = max(now_ms, record.timestamp)
-            self._fold_one(batch, record, now_ms)
+            self._fold_one(batch, record, now_ms, careful)
             batch.records += 1
         batch.position = PositionRow(offsets, now_ms)
         return batch
 
-    def _fold_one(self, batch: Batch, record: Any, now_ms: int) -> None:
+    def _fold_one(self, batch: Batch, record: Any, now_ms: int, careful: bool) -> None:
         batch.view.mark()
+        value = None
         try:
             value = self._codec.decode(record.value)
-            if isinstance(value, ClockTick) and value.up_to >= self.tick_up_to_ms:
-                self.tick_up_to_ms = 0
-            batch.outgoing += self._processor.step(batch.view, value, now_ms)
-        except _IGNORABLE:
+            if isinstance(value, ClockTick) and value.up_to >= self._tick_up_to_ms:
+                self._tick_up_to_ms = 0
+            messages = [self._encoded(item) for item in self._processor.step(batch.view, value, now_ms)]
+            if careful:
+                _refuse_oversize(batch.view.marked_changes())
+        except _NOT_THE_RECORDS_FAULT:
             raise
         except Exception as error:
             batch.view.undo()
             letter = dead_letter(self._processor.name, record, error, self._clock.now_ms())
-            batch.dead.append((record.key, letter))
+            to = self._partition % self._partitions_of(DEAD_LETTERS)
+            batch.dead.append(letter)
+            batch.messages.append(Message(DEAD_LETTERS, to, record.key, self._codec.encode(letter)))
+            if isinstance(value, ClockTick):
+                self._no_tick_before = time.monotonic() + _FAILED_TICK_PAUSE_SECONDS
+        else:
+            batch.messages += messages
+
+    def _encoded(self, item: Outgoing) -> Message:
+        value = self._codec.encode(item.record)
+        key = item.key.encode()
+        if len(key) + len(value) > MAX_OUTPUT_BYTES:
+            raise ValueError("outgoing record too large")
+        return Message(item.topic, partition_of(item.key, self._partitions_of(item.topic)), key, value)
+
+    def commit(self, batch: Batch) -> None:
+        """Write the batch. Raises ``Aborted`` or ``OutcomeUnknown`` (see ``transaction``)."""
+        started = time.perf_counter()
+        position = encode_row(batch.position)
+        now_ms = self._clock.now_ms()
+        produce = self._producer.produce
+        changelog = self._processor.changelog
+        self._producer.begin()
+        for message in batch.messages:
+            produce(message.topic, message.partition, message.key, message.value, now_ms)
+        for change in batch.changes:
+            produce(changelog, self._partition, change.key, change.value, now_ms)
+        produce(changelog, self._partition, keys.POSITION, position, now_ms, mark=True)
+        offset = self._producer.commit()
+        self._metrics.commit_seconds.labels(self._processor.name).observe(time.perf_counter() - started)
+        self._store.apply(batch.changes, position, offset + 1)
+        self.position = batch.position
+        self._tell_dead(batch.dead)
+
+    def _tell_dead(self, letters: Sequence[DeadLetter]) -> None:
+        for letter in letters:
             self._metrics.dead_letters.labels(self._processor.name, letter.reason).inc()
             log.warning(
                 "dead_letter",
                 processor=self._processor.name,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
+                topic=letter.topic,
+                partition=letter.partition,
+                offset=letter.offset,
                 reason=letter.reason,
                 error=letter.error,
             )
 
-    def commit(self, batch: Batch) -> list[Change]:
-        """Write the batch; the changed rows. Raises ``Aborted`` or ``OutcomeUnknown`` (see ``transaction``)."""
-        changes = batch.view.changes()
-        self._transact(batch.outgoing, batch.dead, changes, batch.position)
-        self.position = batch.position
-        return changes
+    def due_ms(self) -> int | None:
+        """The earliest timer no tick is under way for; ``None`` while there is none, or ticks have to pause."""
+        if self._processor.clock_topic is None or time.monotonic() < self._no_tick_before:
+            return None
+        due = self._store.next_due_ms()
+        return due if due is not None and due > self._tick_up_to_ms else None
 
     def tick(self, up_to_ms: int) -> None:
         """Write a ClockTick into the partition's own input, in a transaction of its own."""
@@ -143,49 +215,35 @@ class Cycle:
             mark=True,
         )
         self._producer.commit()
-        self.tick_up_to_ms = up_to_ms
-
-    def _transact(
-        self,
-        outgoing: Sequence[Outgoing],
-        dead: Sequence[tuple[bytes | None, Record]],
-        changes: Sequence[Change],
-        position: PositionRow,
-    ) -> None:
-        started = time.perf_counter()
-        encoded = [(item, self._codec.encode(item.record)) for item in outgoing]
-        letters = [(key, self._codec.encode(letter)) for key, letter in dead]
-        position_bytes = encode_row(position)
-        now_ms = self._clock.now_ms()
-        produce = self._producer.produce
-        self._producer.begin()
-        for item, value in encoded:
-            to = partition_of(item.key, self._partitions_of(item.topic))
-            produce(item.topic, to, item.key.encode(), value, now_ms)
-        for key, value in letters:
-            produce(DEAD_LETTERS, self._partition % self._partitions_of(DEAD_LETTERS), key, value, now_ms)
-        for change in changes:
-            row_key = keys.group_key(change.table.name, change.partition_key) + keys.row_key_bytes(change.row_key)
-            produce(self._processor.changelog, self._partition, row_key, change.value, now_ms)
-        produce(self._processor.changelog, self._partition, keys.POSITION, position_bytes, now_ms, mark=True)
-        offset = self._producer.commit()
-        self._metrics.commit_seconds.labels(self._processor.name).observe(time.perf_counter() - started)
-        self._store.apply(changes, position_bytes, offset + 1)
+        self._tick_up_to_ms = up_to_ms
 
 
-def resume_offsets(position: PositionRow, inputs: Sequence[str], log_starts: Mapping[str, int]) -> dict[str, int]:
-    """Where to seek each input; raises :class:`ConfigurationError` when retention has taken unread records.
+def _refuse_oversize(changes: Sequence[Change]) -> None:
+    for change in changes:
+        if change.value is not None and len(change.key) + len(change.value) > MAX_OUTPUT_BYTES:
+            raise ValueError(f"row of {change.table.name} too large")
 
-    Compared with the log's start, not with the first record fetched: transaction markers leave gaps in between.
+
+def resume_offsets(
+    position: PositionRow, inputs: Sequence[str], log_bounds: Mapping[str, tuple[int, int]]
+) -> dict[str, int]:
+    """Where to seek each input; raises :class:`ConfigurationError` when the log no longer has that place.
+
+    Compared with the log's bounds, not with the first record fetched: transaction markers leave gaps in between.
     """
     offsets: dict[str, int] = {}
     for topic in inputs:
         wanted = position.offsets.get(topic)
-        start = log_starts[topic]
+        start, end = log_bounds[topic]
         if wanted is not None and wanted < start:
             raise ConfigurationError(
                 f"{topic}: offset {wanted} is to be read next, but the log starts at {start}: "
                 "retention has deleted records that were never processed"
+            )
+        if wanted is not None and wanted > end:
+            raise ConfigurationError(
+                f"{topic}: offset {wanted} is to be read next, but the log ends at {end}: "
+                "the topic was made anew or has lost records that were processed"
             )
         offsets[topic] = start if wanted is None else wanted
     return offsets

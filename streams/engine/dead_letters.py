@@ -22,16 +22,20 @@ def dead_letter(processor: str, record: Any, error: Exception, failed_at: int) -
         reason = DeadLetterReason.FOLD_FAILED
     # Only our own errors are known to carry no personal data; of any other the type alone is told.
     told = str(error) if isinstance(error, Undecodable | InvalidInput) else type(error).__name__
-    frames = "".join(traceback.format_tb(error.__traceback__))[-_MAX_TRACEBACK:]
     return DeadLetter(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         processor=processor,
         reason=reason,
-        error=told[:1_000],
-        traceback=frames if reason is DeadLetterReason.FOLD_FAILED else "",
+        error=told[:1_000].encode(errors="replace").decode(),
+        traceback=frames(error) if reason is DeadLetterReason.FOLD_FAILED else "",
         key=record.key,
         value=record.value,
         failed_at=failed_at,
     )
+
+
+def frames(error: BaseException) -> str:
+    """Where an error was raised: files and lines of code, without its text and the values, which may be personal."""
+    return "".join(traceback.format_tb(error.__traceback__))[-_MAX_TRACEBACK:]

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import structlog
 
 from schemas.errors import ConfigurationError
-from streams.engine.task import PartitionTask, Surroundings, TaskState
+from streams.engine.surroundings import Surroundings
+from streams.engine.task import PartitionTask, TaskState
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +27,8 @@ TopicPartition = tuple[str, int]
 class GroupConsumer(Protocol):
     """What the group asks of the Faust consumer; every call is made from a partition's thread."""
 
-    def input_log_starts(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Log start offsets; raises :class:`schemas.errors.Unavailable`."""
+    def input_log_bounds(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        """First offset that is still there, next offset to be written; raises :class:`schemas.errors.Unavailable`."""
 
     def seek_inputs(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """Position the consumer; False when one of them is not assigned."""
@@ -49,6 +50,9 @@ class PartitionGroup:
         self._positioned: dict[TopicPartition, int] = {}
         self._tokens = itertools.count(1)
         self._assignment = 0
+        self._stopped = False
+        self.joined = False
+        """True once the group has told what is ours, which may be nothing."""
         self.tasks: dict[int, PartitionTask] = {}
         self.surroundings = make(self)
         self.inputs = self.surroundings.processor.inputs
@@ -73,6 +77,9 @@ class PartitionGroup:
         if any(partitions != mine for partitions in by_topic.values()):
             raise ConfigurationError(f"inputs are not co-partitioned: {by_topic}; run `tsunagi topics diff`")
         self._forget_positions()
+        self.joined = True
+        if self._stopped:
+            return
         gone = [task for partition, task in self.tasks.items() if partition not in mine]
         for task in gone:
             task.stop()
@@ -89,6 +96,7 @@ class PartitionGroup:
 
     async def stop(self) -> None:
         """End every cycle and close; what takes longer than the grace time is left to the next owner's fence."""
+        self._stopped = True
         self._forget_positions()
         tasks = list(self.tasks.values())
         for task in tasks:
@@ -107,14 +115,25 @@ class PartitionGroup:
             return {
                 (topic, partition): self._positioned[topic, partition]
                 for topic, partition in partitions
-                if (topic, partition) in self._positioned and self.tasks[partition].has_room()
+                if (topic, partition) in self._positioned
+                and partition in self.tasks
+                and self.tasks[partition].has_room()
             }
 
     def offer(self, partition: TopicPartition, records: Sequence[Any], token: int) -> None:
         """Hand fetched records to their partition's task."""
         with self._lock:
-            if self._positioned.get(partition) == token:
-                self.tasks[partition[1]].offer(records)
+            task = self.tasks.get(partition[1])
+            if task is not None and self._positioned.get(partition) == token:
+                task.offer(records)
+
+    def lost_position(self, partition: TopicPartition) -> None:
+        """The log no longer has the place where this input is read."""
+        log.warning("position_out_of_range", topic=partition[0], partition=partition[1])
+        self.unposition(partition[1])
+        task = self.tasks.get(partition[1])
+        if task is not None:
+            task.reposition()
 
     def positions(self) -> dict[TopicPartition, int]:
         """Committed positions of the running partitions: what lag tools are told."""
@@ -131,10 +150,10 @@ class PartitionGroup:
 
     # Partition threads.
 
-    def log_starts(self, partition: int) -> Mapping[str, int]:
+    def log_bounds(self, partition: int) -> Mapping[str, tuple[int, int]]:
         """See :class:`Surroundings`."""
-        starts = self._consumer.input_log_starts([(topic, partition) for topic in self.inputs])
-        return {topic: start for (topic, _), start in starts.items()}
+        found = self._consumer.input_log_bounds([(topic, partition) for topic in self.inputs])
+        return {topic: bounds for (topic, _), bounds in found.items()}
 
     def position(self, partition: int, offsets: Mapping[str, int]) -> bool:
         """See :class:`Surroundings`."""

@@ -54,12 +54,15 @@ def local(name: str) -> bytes:
 
 
 def timer_key(due_ms: int, key: bytes) -> bytes:
-    """Index entry of a row's timer: sorts by (due, row key). Local only, made anew when a store is restored."""
-    return _TIMER + struct.pack(">Q", due_ms) + key
+    """Index entry of a row's timer: sorts by (due, row key). Local only, made anew when a store is restored.
+
+    A due before 1970 counts as 1970: an entry that cannot be written would fail after its cycle was committed.
+    """
+    return _TIMER + struct.pack(">Q", min(max(due_ms, 0), _LAST_DUE)) + key
 
 
+_LAST_DUE = 2**63 - 1
 TIMERS_START = _TIMER
-TIMERS_STOP = _TIMER + b"\xff" * 9
 
 
 def split_timer(entry: bytes) -> tuple[int, bytes]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas.events import Record
 from schemas.outgoing import Outgoing
+from schemas.rows import Row
 from tables.view import Table, View
 
 Step = Callable[[View, Record, int], list[Outgoing]]
@@ -53,8 +54,8 @@ class Clock(Protocol):
 class Effects(Protocol):
     """Work outside the log that committed rows call for (provider calls); all of it may run twice after a crash."""
 
-    def committed(self, partition: int, rows: list[tuple[Table[Any], str, str, Any]]) -> None:
-        """Rows put by a cycle that has just been committed: (table, partition key, row key, row)."""
+    def committed(self, partition: int, rows: Sequence[Row]) -> None:
+        """Rows put by a cycle that has just been committed."""
 
-    def owned(self, partition: int, scan: Callable[[Table[Any]], list[tuple[str, str, Any]]]) -> None:
-        """A partition was taken over; ``scan`` gives all its rows of a table: (partition key, row key, row)."""
+    def owned(self, partition: int, scan: Callable[[Table[Any]], Iterable[Any]]) -> None:
+        """A partition was taken over; ``scan`` gives all its rows of a table."""

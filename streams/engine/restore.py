@@ -31,7 +31,8 @@ def restore(
     """Bring ``store`` up to the end of its changelog partition; the number of records read.
 
     Call it after fencing: then nothing of the old owner can follow. Raises :class:`Unavailable` when the broker is
-    away, :class:`ConfigurationError` when the changelog is not there; stops early when ``keep_going`` says so.
+    away, :class:`ConfigurationError` when the changelog is not there. Stops early, the store behind the changelog, when
+    ``keep_going`` says so: the caller asks it again.
     """
     consumer = Consumer(
         {
@@ -61,8 +62,13 @@ def _read(
     partition: int,
     keep_going: Callable[[], bool],
 ) -> int:
+    first, end = consumer.get_watermark_offsets(TopicPartition(changelog, partition), timeout=10)
     start = store.changelog_position()
-    _, end = consumer.get_watermark_offsets(TopicPartition(changelog, partition), timeout=10)
+    if start and not first <= start <= end:
+        # Before the log's start, tombstones may be gone; behind its end, it is another log than the one we know.
+        store.rebuild(f"stands at {start}, the changelog reaches from {first} to {end}")
+        start = 0
+    start = max(start, first)
     if start >= end:
         return 0
     consumer.assign([TopicPartition(changelog, partition, start)])

@@ -8,24 +8,22 @@ HALTED                                        needs an operator; nothing is skip
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from schemas.codec import Codec
 from schemas.errors import ConfigurationError, Unavailable
-from schemas.metrics import WorkerMetrics
-from streams.engine.cycle import Cycle, resume_offsets
-from streams.engine.processor import Clock, Effects, Processor
+from streams.engine.cycle import Batch, Cycle, resume_offsets
+from streams.engine.dead_letters import frames
+from streams.engine.inbox import Inbox
 from streams.engine.restore import restore
-from streams.engine.store import PartitionStore, StoreBudget
+from streams.engine.store import PartitionStore, StoreDamaged
+from streams.engine.surroundings import Surroundings
 from streams.engine.transaction import Aborted, OutcomeUnknown, PartitionProducer
 
 log = structlog.get_logger(__name__)
@@ -36,6 +34,8 @@ MAX_QUEUED = 4 * MAX_BATCH
 """Records waiting for a partition before its fetching pauses."""
 _IDLE_SECONDS = 0.5
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+_stints = itertools.count()
+_COMMIT_TRIES, _ABORTED_PAUSE_SECONDS = 5, 0.05
 
 
 class TaskState(StrEnum):
@@ -48,34 +48,6 @@ class TaskState(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every task of a worker shares."""
-
-    processor: Processor
-    codec: Codec
-    clock: Clock
-    connection: Mapping[str, Any]
-    """librdkafka settings that reach the broker: bootstrap.servers, security."""
-    application: str
-    """Prefix of transactional ids: one deployment."""
-    identity: str
-    """Cluster and topology version: a local store of another one is rebuilt."""
-    directory: Path
-    budget: StoreBudget
-    partitions_of: Callable[[str], int]
-    log_starts: Callable[[int], Mapping[str, int]]
-    """Log start offset of each input of a partition."""
-    position: Callable[[int, Mapping[str, int]], bool]
-    """Seek the inputs of a partition in the group's consumer and let its records through; False: not assigned now."""
-    unposition: Callable[[int], None]
-    """Let no more records of a partition through."""
-    confirm_membership: Callable[[int], bool]
-    """False when this worker is not in the current generation of the group."""
-    effects: Effects | None
-    metrics: WorkerMetrics
-
-
 class PartitionTask(threading.Thread):
     """Runs one partition of one processor."""
 
@@ -85,15 +57,20 @@ class PartitionTask(threading.Thread):
         self.state = TaskState.TAKING_OVER
         self.problem: str | None = None
         self.store: PartitionStore | None = None
+        """What readers are shown: not before it is restored, since half a restored store never was the state."""
         self.as_of_ms = 0
         self._s = surroundings
         self._producer: PartitionProducer | None = None
         self._cycle: Cycle | None = None
-        self._queue: deque[Sequence[Any]] = deque()
-        self._queued = 0
+        self._store: PartitionStore | None = None
+        self._inbox = Inbox()
         self._changed = threading.Condition()
         self._assigned = True
         self._stopping = False
+        self.stint = next(_stints)
+        """Every revocation, stop and lost position ends one; what was begun in one must not go on in the next."""
+        self._begun_in = self.stint
+        self._failures = 0
         self._idle = threading.Event()
         self._log = log.bind(processor=surroundings.processor.name, partition=partition)
 
@@ -102,27 +79,34 @@ class PartitionTask(threading.Thread):
     def offer(self, records: Sequence[Any]) -> None:
         """Fetched records, in offset order per topic."""
         with self._changed:
-            self._queue.append(records)
-            self._queued += len(records)
+            self._inbox.put(records)
             self._changed.notify()
 
     def has_room(self) -> bool:
         """False while enough is waiting: fetching pauses instead of memory growing."""
-        return self._queued < MAX_QUEUED
+        return len(self._inbox) < MAX_QUEUED
 
     def suspend(self) -> None:
         """The partition was revoked, perhaps to come back: end the cycle, keep producer and store."""
         with self._changed:
             self._assigned = False
-            self._queue.clear()
-            self._queued = 0
-            self._changed.notify()
+            self._end_stint()
 
     def resume(self) -> None:
         """The partition is assigned again: go on from the position in memory, or take over when there is none."""
         with self._changed:
             self._assigned = True
             self._changed.notify()
+
+    def reposition(self) -> None:
+        """The consumer stands somewhere else than the position says: seek again, or halt when that is not possible."""
+        with self._changed:
+            self._end_stint()
+
+    def _end_stint(self) -> None:
+        self.stint = next(_stints)
+        self._inbox.clear()
+        self._changed.notify()
 
     def wait_idle(self, seconds: float) -> bool:
         """Wait for the running cycle to end after ``suspend`` or ``stop``."""
@@ -138,13 +122,12 @@ class PartitionTask(threading.Thread):
         with self._changed:
             self._stopping = True
             self._assigned = False
-            self._changed.notify()
+            self._end_stint()
 
     # The thread.
 
     def run(self) -> None:
         """Take over and cycle until stopped."""
-        failures = 0
         while not self._stopping:
             try:
                 if not self._await_assignment():
@@ -152,22 +135,21 @@ class PartitionTask(threading.Thread):
                 if self._cycle is None:
                     self._take_over()
                 self._go_on()
-                failures = 0
             except ConfigurationError as error:
                 self._halt(str(error))
             except (OutcomeUnknown, Unavailable) as error:
                 self._log.warning("partition_taken_over_again", reason=str(error))
                 if isinstance(error, OutcomeUnknown):
                     self._s.metrics.unknown_outcomes.labels(self._s.processor.name).inc()
-                self._drop()
-                self._pause(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)])
-                failures += 1
+                self._retreat()
+            except StoreDamaged as error:
+                self._log.warning("store_damaged", reason=str(error))
+                self._retreat(wipe=True)
             except Exception as error:
                 # A bug of ours: without a stop it would be a silent partition. Take over again, slower each time.
-                self._log.exception("partition_failed", error=type(error).__name__)
-                self._drop()
-                self._pause(_BACKOFF_SECONDS[min(failures + 2, len(_BACKOFF_SECONDS) - 1)])
-                failures += 1
+                self._log.error("partition_failed", error=type(error).__name__, traceback=frames(error))
+                self._failures += 2
+                self._retreat()
         self._drop()
         self.state = TaskState.CLOSED
         self._idle.set()
@@ -179,7 +161,12 @@ class PartitionTask(threading.Thread):
                 self._idle.set()
                 self._changed.wait()
             self._idle.clear()
+            self._begun_in = self.stint
             return not self._stopping
+
+    def _mine(self) -> bool:
+        """Nothing has come between since this stint began; being assigned *again* is not enough."""
+        return self._begun_in == self.stint
 
     def _take_over(self) -> None:
         """Fence the old owner, restore the rows, and find the position in the log."""
@@ -191,109 +178,89 @@ class PartitionTask(threading.Thread):
             raise Unavailable("not a member of the current group generation")
         self._producer = PartitionProducer(s.connection, f"{s.application}-{name}-{self.partition}")
         self._producer.fence()
-        self.store = PartitionStore(s.directory / name / str(self.partition), s.processor.tables, s.identity, s.budget)
-        restored = restore(
-            self.store,
-            s.connection,
-            s.processor.changelog,
-            self.partition,
-            lambda: self._assigned and not self._stopping,
-        )
-        if not self._assigned:
+        path = s.directory / name / str(self.partition)
+        self._store = store = PartitionStore(path, s.processor.tables, s.identity, s.budget)
+        restored = restore(store, s.connection, s.processor.changelog, self.partition, self._mine)
+        if not self._mine():
             raise Unavailable("revoked while restoring")
         self._cycle = Cycle(
             processor=s.processor,
             partition=self.partition,
             codec=s.codec,
-            store=self.store,
+            store=store,
             producer=self._producer,
             clock=s.clock,
             partitions_of=s.partitions_of,
             metrics=s.metrics,
         )
         if s.effects is not None:
-            store = self.store
-            s.effects.owned(self.partition, lambda table: list(store.scan(table)))
-        seconds = time.monotonic() - started
-        s.metrics.takeovers.labels(name).observe(seconds)
-        self._log.info("partition_owned", restored=restored, seconds=round(seconds, 3))
+            s.effects.owned(self.partition, lambda table: (row for *_, row in store.scan(table)))
+        self.store = store
+        s.metrics.takeovers.labels(name).observe(time.monotonic() - started)
+        self._log.info("partition_owned", restored=restored, seconds=round(time.monotonic() - started, 3))
 
     def _go_on(self) -> None:
         """Position the inputs, then cycle until suspended."""
-        assert self._cycle is not None
-        offsets = resume_offsets(self._cycle.position, self._s.processor.inputs, self._s.log_starts(self.partition))
-        if not self._s.position(self.partition, offsets):
+        cycle = self._cycle
+        assert cycle is not None
+        s = self._s
+        offsets = resume_offsets(cycle.position, s.processor.inputs, s.log_bounds(self.partition))
+        if not s.position(self.partition, offsets):
             self._pause(0.05)
             return
+        self.as_of_ms = s.clock.now_ms()
         self.state = TaskState.RUNNING
-        self.as_of_ms = self._s.clock.now_ms()
-        while self._assigned:
-            records = self._next_records()
+        while self._mine():
+            records = self._next_records(cycle)
             if records:
-                self._process(records)
-            if self._assigned:
-                self._maybe_tick()
-                self.as_of_ms = self._s.clock.now_ms()
+                self._process(cycle, records)
+            if self._mine():
+                self._maybe_tick(cycle)
+                self.as_of_ms = s.clock.now_ms()
 
-    def _next_records(self) -> list[Any]:
+    def _next_records(self, cycle: Cycle) -> list[Any]:
         with self._changed:
-            if not self._queue and self._assigned:
-                self._changed.wait(self._seconds_to_wait())
-            batch: list[Any] = []
-            while self._queue and len(batch) < MAX_BATCH:
-                piece = self._queue.popleft()
-                room = MAX_BATCH - len(batch)
-                batch.extend(piece[:room])
-                if len(piece) > room:
-                    self._queue.appendleft(piece[room:])
-            self._queued -= len(batch)
-            return batch if self._assigned else []
+            if not self._inbox and self._mine():
+                self._changed.wait(self._seconds_to_wait(cycle))
+            return self._inbox.take(MAX_BATCH) if self._mine() else []
 
-    def _process(self, records: Sequence[Any]) -> None:
-        assert self._cycle is not None
-        name = self._s.processor.name
-        started = time.perf_counter()
-        batch = self._cycle.fold(records)
-        if batch.records == 0:
+    def _process(self, cycle: Cycle, records: Sequence[Any]) -> None:
+        name, metrics, started = self._s.processor.name, self._s.metrics, time.perf_counter()
+        batch = cycle.fold(records)
+        if not batch.records:
             return
-        self._s.metrics.fold_seconds.labels(name).observe(time.perf_counter() - started)
-        while True:
+        metrics.fold_seconds.labels(name).observe(time.perf_counter() - started)
+        self._commit(cycle, batch)
+        metrics.records.labels(name).inc(batch.records)
+        metrics.batch_records.labels(name).observe(batch.records)
+        if self._s.effects is not None:
+            self._s.effects.committed(self.partition, [c.row for c in batch.changes if c.row is not None])
+
+    def _commit(self, cycle: Cycle, batch: Batch) -> None:
+        for _ in range(_COMMIT_TRIES):
             try:
-                changes = self._cycle.commit(batch)
-                break
+                cycle.commit(batch)
+                self._failures = 0
+                return
             except Aborted as error:
                 self._log.warning("transaction_aborted", reason=str(error))
-                self._s.metrics.aborted.labels(name).inc()
-                self._pause(0.05)
-        self._s.metrics.records.labels(name).inc(batch.records)
-        self._s.metrics.batch_records.labels(name).observe(batch.records)
-        if self._s.effects is not None:
-            rows = [(c.table, c.partition_key, c.row_key, c.row) for c in changes if c.row is not None]
-            self._s.effects.committed(self.partition, rows)
+                self._s.metrics.aborted.labels(self._s.processor.name).inc()
+                self._pause(_ABORTED_PAUSE_SECONDS)
+        raise Unavailable(f"aborted {_COMMIT_TRIES} times")
 
-    def _seconds_to_wait(self) -> float:
-        assert self._cycle is not None
-        due = self._due_ms()
+    def _seconds_to_wait(self, cycle: Cycle) -> float:
+        due = cycle.due_ms()
         return _IDLE_SECONDS if due is None else min(_IDLE_SECONDS, self._s.clock.seconds_until(due))
 
-    def _due_ms(self) -> int | None:
-        """The earliest timer no tick is under way for."""
-        assert self._cycle is not None
-        assert self.store is not None
-        if self._s.processor.clock_topic is None:
-            return None
-        due = self.store.next_due_ms()
-        return due if due is not None and due > self._cycle.tick_up_to_ms else None
-
-    def _maybe_tick(self) -> None:
-        assert self._cycle is not None
-        due = self._due_ms()
+    def _maybe_tick(self, cycle: Cycle) -> None:
+        due = cycle.due_ms()
         now_ms = self._s.clock.now_ms()
         if due is not None and due <= now_ms:
             try:
-                self._cycle.tick(now_ms)
+                cycle.tick(now_ms)
             except Aborted as error:
                 self._log.warning("tick_aborted", reason=str(error))
+                self._pause(_ABORTED_PAUSE_SECONDS)
 
     def _halt(self, problem: str) -> None:
         self.problem = problem
@@ -301,25 +268,32 @@ class PartitionTask(threading.Thread):
         self._drop()
         self.state = TaskState.HALTED
         with self._changed:
-            while not self._stopping:
-                self._idle.set()
-                self._changed.wait()
+            self._idle.set()
+            self._changed.wait_for(lambda: self._stopping)
 
-    def _drop(self) -> None:
+    def _retreat(self, wipe: bool = False) -> None:
+        """Let go of everything, and wait the longer the more often this has happened since the last commit."""
+        self.state = TaskState.TAKING_OVER
+        self._drop(wipe)
+        self._pause(_BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)])
+        self._failures += 1
+
+    def _drop(self, wipe: bool = False) -> None:
         # Records on their way lie behind what is read next: let none of them in before the inputs are positioned anew.
         self._s.unposition(self.partition)
         with self._changed:
-            self._queue.clear()
-            self._queued = 0
-        store, self.store = self.store, None
+            self._inbox.clear()
+        store, self._store, self.store = self._store, None, None
         producer, self._producer = self._producer, None
         self._cycle = None
-        if producer is not None:
-            producer.close()
-        if store is not None:
-            store.close()
+        try:
+            if producer is not None:
+                producer.close()
+            if store is not None:
+                store.wipe() if wipe else store.close()
+        except Exception as error:  # the thread must live: what could not be closed or deleted is tried again
+            self._log.error("close_failed", error=type(error).__name__, traceback=frames(error))
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
-            if not self._stopping:
-                self._changed.wait(seconds)
+            self._changed.wait(0 if self._stopping else seconds)

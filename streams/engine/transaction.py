@@ -33,8 +33,6 @@ class PartitionProducer:
     """The transactional producer of one partition. Not thread-safe: one task owns it."""
 
     def __init__(self, connection: Mapping[str, Any], transactional_id: str) -> None:
-        self.transactional_id = transactional_id
-        self._fatal: KafkaError | None = None
         self._marked_offset: int | None = None
         self._producer = Producer(
             {
@@ -49,13 +47,12 @@ class PartitionProducer:
                 # 33 ms a cycle, at 1 ms it is 10.
                 "retry.backoff.ms": 1,
                 "queue.buffering.max.messages": 500_000,
-                "error_cb": self._on_error,
+                # A dead letter carries a record of the largest size there is, and more.
+                "message.max.bytes": 2_097_176,
+                # What matters comes out of the call it concerns; the rest is told once, in our log's form.
+                "error_cb": lambda error: log.info("producer", id=transactional_id, error=error.name()),
             }
         )
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._fatal = error
 
     def fence(self, timeout_seconds: float = 30.0) -> None:
         """Take the partition over: settles the old owner's transactions. Only with confirmed membership."""
@@ -124,13 +121,6 @@ class PartitionProducer:
         except KafkaException as error:
             return OutcomeUnknown(f"{step}: {cause.name()}, and abort: {error.args[0].name()}")
         return Aborted(f"{step}: {cause.name()}: {cause.str()}")
-
-    def abort(self) -> None:
-        """Give up the open transaction; an error here leaves it to its timeout and the next fence."""
-        try:
-            self._producer.abort_transaction(_COMMIT_ATTEMPT_SECONDS)
-        except KafkaException as error:
-            log.info("abort_failed", transactional_id=self.transactional_id, error=str(error))
 
     def close(self, deadline_seconds: float = 1.0) -> None:
         """Let go of connections and threads."""

@@ -6,8 +6,8 @@ differ from the stock transport, each because Faust 0.15.3 would otherwise move 
 
 * ``_getmany`` hands inputs to the group and returns only what Faust's own agents listen to;
 * ``seek_to_committed`` leaves inputs alone: the truth of their position is in the changelog;
-* the consumer reads committed, polls larger batches, and assigns by range, so that partition p of every input of a
-  processor goes to the same worker.
+* the consumer reads committed, polls larger batches, assigns by range, so that partition p of every input of a
+  processor goes to the same worker, and never chooses a position by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import aiokafka
 import structlog
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from aiokafka.structs import OffsetAndMetadata
 from aiokafka.structs import TopicPartition as KafkaPartition
 from faust.transport.drivers import aiokafka as stock
@@ -49,7 +55,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             bootstrap_servers=stock.server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[RangePartitionAssignor],
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",  # "earliest" would skip what retention has deleted, without a word
             isolation_level="read_committed",
             max_poll_records=4_000,
             max_partition_fetch_bytes=1 << 20,
@@ -80,10 +86,17 @@ class Consumer(stock.Consumer):
         if not wanted and not cold:
             await asyncio.sleep(_RECHECK_SECONDS)
             return {}
-        fetched = await super()._getmany(
-            cold.union(TP(*partition) for partition in wanted),
-            timeout if len(wanted) == len(inputs) else min(timeout, _RECHECK_SECONDS),
-        )
+        try:
+            fetched = await super()._getmany(
+                cold.union(TP(*partition) for partition in wanted),
+                timeout if len(wanted) == len(inputs) else min(timeout, _RECHECK_SECONDS),
+            )
+        except NoOffsetForPartitionError:
+            return {}  # it looked before the partition was positioned
+        except OffsetOutOfRangeError as error:
+            for partition in error.args[0]:
+                group.lost_position(partition)
+            return {}
         rest = {}
         for partition, records in fetched.items():
             token = wanted.get(partition)
@@ -97,10 +110,16 @@ class Consumer(stock.Consumer):
         """Seek Faust's own partitions only."""
         return {}
 
-    def input_log_starts(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+    def input_log_bounds(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         """See :class:`GroupConsumer`."""
         wanted = [KafkaPartition(*partition) for partition in partitions]
-        found: Mapping[TopicPartition, int] = self._run(self._kafka.beginning_offsets, wanted)
+
+        async def bounds() -> Mapping[TopicPartition, tuple[int, int]]:
+            first = await self._kafka.beginning_offsets(wanted)
+            end = await self._kafka.end_offsets(wanted)
+            return {partition: (first[partition], end[partition]) for partition in wanted}
+
+        found: Mapping[TopicPartition, tuple[int, int]] = self._run(bounds)
         return found
 
     def seek_inputs(self, offsets: Mapping[TopicPartition, int]) -> bool:
@@ -143,10 +162,19 @@ class Consumer(stock.Consumer):
             lag += max(0, (end or 0) - offset)
         return lag
 
-    async def publish_positions(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Write the group's copy of the positions; a failure matters to lag tools only."""
+    async def keep_up(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Stay in the group, and write its copy of the positions; a failure of that matters to lag tools only.
+
+        aiokafka leaves a group whose consumer fetches nothing for the maximal poll interval, and would not come back: a
+        worker in reserve that owns no partition, or one that restores large ones. Being asked here is sign of life
+        enough; cycles have threads of their own.
+        """
 
         async def commit() -> None:
+            with self._kafka._subscription.fetch_context():
+                pass
+            if not positions:
+                return
             try:
                 await self._kafka.commit(
                     {
@@ -157,8 +185,7 @@ class Consumer(stock.Consumer):
             except (KafkaError, IllegalStateError) as error:
                 log.debug("group_offsets_not_written", error=type(error).__name__)
 
-        if positions:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(commit(), self._thread.thread_loop))
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(commit(), self._thread.thread_loop))
 
     @property
     def _kafka(self) -> aiokafka.AIOKafkaConsumer:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from schemas.rowcodec import encode_row
 from schemas.rows import Row
 from streams.engine import keys
-from streams.engine.store import Change, PartitionStore
+from streams.engine.change import Change
+from streams.engine.store import PartitionStore
 from tables.view import Table
 
 R = TypeVar("R", bound=Row)
@@ -32,8 +33,10 @@ class BatchView:
     ``mark`` and ``undo`` bracket one record, so that a record whose step raises leaves no trace in the batch.
     """
 
-    def __init__(self, store: PartitionStore) -> None:
+    def __init__(self, store: PartitionStore, remember: bool = False) -> None:
+        """``remember``: keep committed rows decoded for the next batches; only in the thread that writes the store."""
         self._store = store
+        self._remember = remember
         self._entries: dict[bytes, _Entry] = {}
         self._groups: dict[bytes, dict[str, _Entry]] = {}
         self._undo: list[tuple[bytes, bytes, str, _Entry | None]] = []
@@ -44,7 +47,7 @@ class BatchView:
         entry = self._entries.get(key)
         if entry is not None:
             return entry.row
-        return self._store.get(table, key)
+        return self._store.get(table, key, self._remember)
 
     def put(self, table: Table[R], partition_key: str, row_key: str, row: R) -> None:
         """See :class:`tables.view.View`."""
@@ -120,8 +123,12 @@ class BatchView:
         self._undo.clear()
 
     def changes(self) -> list[Change]:
-        """The last value of every row the batch changed, each encoded once."""
+        """The last value of every row the batch changed, each encoded once; raises what the encoder raises."""
         return [self._change(key, entry) for key, entry in self._entries.items()]
+
+    def marked_changes(self) -> list[Change]:
+        """As ``changes``, of the rows changed since ``mark``."""
+        return [self._change(key, self._entries[key]) for key in dict.fromkeys(key for key, *_ in self._undo)]
 
     def _set(self, entry: _Entry) -> None:
         group = keys.group_key(entry.table.name, entry.partition_key)
@@ -133,7 +140,7 @@ class BatchView:
     def _change(self, key: bytes, entry: _Entry) -> Change:
         previous_due = None
         if entry.table.due is not None:
-            committed = self._store.get(entry.table, key)
+            committed = self._store.get(entry.table, key, self._remember)
             previous_due = None if committed is None else entry.table.due(committed)
         value = None if entry.row is None else encode_row(entry.row)
-        return Change(entry.table, entry.partition_key, entry.row_key, entry.row, value, previous_due)
+        return Change(key, entry.table, entry.partition_key, entry.row_key, entry.row, value, previous_due)
