@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,14 @@ async def test_planted_faults_are_found(tmp_path: Path) -> None:
     # Until the shop has marked the order ready: stock is reserved and one message is sent.
     scenes = told.scenes[:5]
     async with running(tmp_path, scenes[0].at_ms) as pipeline:
+
+        def shows(at_ms: int) -> bool:
+            return pipeline.clock.now_ms() >= at_ms
+
         for scene in scenes:
             for event in scene.events:
                 pipeline.clock.reach(event.at_ms, 0.05)
-                await pipeline.until(lambda event=event: pipeline.clock.now_ms() >= event.at_ms, "the clock")
+                await pipeline.until(partial(shows, event.at_ms), "the clock")
                 await pipeline.player.send([event.raw])
             await pipeline.until(lambda: pipeline.observer.seen_all(pipeline.player.accepted_at_ms), scene.key)
         await pipeline.until(lambda: bool(pipeline.observer.actions), "the message is decided")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,14 +37,20 @@ async def test_nothing_is_lost_or_done_twice_when_worker_and_gateway_are_killed(
         playing = asyncio.create_task(pipeline.player.play(rest, pipeline.clock, 150, count))
         (worker,) = pipeline.stack.workers
         gateway = pipeline.stack.children[0]
+
+        def sent_or_done(events: int) -> bool:
+            return sent >= events or playing.done()
+
+        def restarted(times: int) -> bool:
+            return worker.restarts == times
+
         for kill in range(1, WORKER_KILLS + 1):
-            await pipeline.until(
-                lambda kill=kill: sent >= kill * len(rest) // (WORKER_KILLS + 2) or playing.done(), f"kill {kill}"
-            )
+            enough = kill * len(rest) // (WORKER_KILLS + 2)
+            await pipeline.until(partial(sent_or_done, enough), f"kill {kill}")
             worker.kill()
             if kill == 2:
                 gateway.kill()
-            await pipeline.until(lambda kill=kill: worker.restarts == kill, f"restart {kill}")
+            await pipeline.until(partial(restarted, kill), f"restart {kill}")
             await pipeline.stack.wait_ready()
         await playing
         await pipeline.settle()

@@ -56,6 +56,7 @@ class WorkerProcess:
     def __init__(self, run: Run, log: Path) -> None:
         self.run = run
         self.log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.integration.engine.counting", run.argument()],
@@ -99,8 +100,9 @@ class WorkerProcess:
         return eventually(ready, f"{self.log.name} is ready")
 
     def words(self) -> list[dict[str, Any]]:
-        """Its log."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """Its log, without that of earlier ones of its name."""
+        lines = self.log.read_bytes()[self._log_start :].decode().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Log entries of one kind."""

@@ -117,8 +117,7 @@ def _identity_in(path: object) -> str:
     options = Options(raw_mode=True)
     db = Rdict(str(path), options=options)
     try:
-        found: bytes = db[keys.local("identity")]
-        return found.decode()
+        return bytes(db[keys.local("identity")] or b"").decode()
     finally:
         db.close()
 
