@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 SETTLED_KEYS = [
-]
     "accepted",
     "processed",
     "actions",
