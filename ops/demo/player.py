@@ -26,6 +26,8 @@ class Player:
     def __init__(self, http: ClientSession, url: str, key: str) -> None:
         self.accepted_at_ms: dict[tuple[str, str], int] = {}
         """(source, event id) -> wall clock (epoch ms) of the 202."""
+        self.resent: set[tuple[str, str]] = set()
+        """Events that were sent again because the first answer was an outage or none at all."""
         self.first_sent: float | None = None
         self.last_accepted: float = 0.0
         self.paced_events = 0
@@ -63,6 +65,7 @@ class Player:
                 told = type(error).__name__
             if time.monotonic() > deadline:
                 raise Unavailable(f"the gateway did not accept for {_RETRY_SECONDS:.0f} s: {told[:500]}")
+            self.resent.update((raw["source"], raw["event_id"]) for raw in raws)
             await asyncio.sleep(0.2)
 
     async def play(

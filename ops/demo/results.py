@@ -93,7 +93,7 @@ async def conclude(
     """Run the checks over what is recorded now; call it when nothing is under way."""
     rss = stack.rss_mb()
     worker_rss = max(stack.worker_rss_mb())
-    accounted = await asyncio.to_thread(account, stack.connection, codec, player.accepted_at_ms)
+    accounted = await asyncio.to_thread(account, stack.connection, codec, player.accepted_at_ms, player.resent)
     partitions = stack.partitions
     replays = [
         await asyncio.to_thread(replay, stack.connection, codec, processor, partitions)
