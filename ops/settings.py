@@ -121,7 +121,10 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [
-            f"TSUNAGI_{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
-        ]
+        wrong = []
+        for item in error.errors():
+            variable = f"TSUNAGI_{'__'.join(str(part) for part in item['loc']).upper()}"
+            field = Settings.model_fields.get(str(item["loc"][0]))
+            what = f" ({field.description})" if field is not None and field.description else ""
+            wrong.append(f"{variable}: {item['msg'].removeprefix('Value error, ')}{what}")
         raise ConfigurationError("the environment is not complete:\n  " + "\n  ".join(wrong)) from error
