@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import faust
+from faust.tables.manager import TableManager
 
 from streams.engine.group import PartitionGroup
 from streams.engine.surroundings import Surroundings
@@ -16,6 +17,15 @@ _KEEP_UP_SECONDS = 5.0
 _MAX_POLL_SECONDS = 180.0
 SESSION_SECONDS = 6.0
 """A killed worker's partitions move on after this; Faust's default is 60, and brokers accept 6 and more."""
+
+
+class _NoTables(TableManager):
+    """Faust waits a second at start for tables to be declared; we have none of its."""
+
+    async def on_start(self) -> None:
+        """See ``faust.tables.manager``."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class ProcessorApp(faust.App):
@@ -50,6 +60,7 @@ class ProcessorApp(faust.App):
             stream_publish_on_commit=False,
             stream_wait_empty=False,
             web_enabled=False,
+            TableManager=_NoTables,
             broker_session_timeout=session_seconds,
             broker_heartbeat_interval=session_seconds / 4,
             broker_request_timeout=30.0,

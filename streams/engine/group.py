@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,8 +29,9 @@ class GroupConsumer(Protocol):
     def input_log_bounds(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         """First offset that is still there, next offset to be written; raises :class:`schemas.errors.Unavailable`."""
 
-    def seek_inputs(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        """Position the consumer; False when one of them is not assigned."""
+    def seek_inputs(self, offsets: Mapping[TopicPartition, int], then: Callable[[], bool]) -> bool:
+        """Position the consumer; False when one of them is not assigned. ``then``, whose result is returned, is called
+        before anything is fetched from there."""
 
     def confirm_membership(self, partition: TopicPartition) -> bool:
         """True when the group's coordinator says that this worker is a member of the current generation."""
@@ -40,15 +40,15 @@ class GroupConsumer(Protocol):
 class PartitionGroup:
     """Starts, suspends, resumes and stops partition tasks as the group assigns and revokes.
 
-    Each positioning of a partition has a token. Records fetched under another token are dropped: they may lie behind
-    a gap, and the position brings them again.
+    Only what is fetched of a positioned partition is let through. Between being taken out of the consumer and being
+    offered no seek can happen (both are done in the consumer's thread), so no gap can arise: what is not let through
+    comes again with the next positioning.
     """
 
     def __init__(self, make: Callable[[PartitionGroup], Surroundings], consumer: GroupConsumer) -> None:
         self._consumer = consumer
         self._lock = threading.Lock()
-        self._positioned: dict[TopicPartition, int] = {}
-        self._tokens = itertools.count(1)
+        self._positioned: set[TopicPartition] = set()
         self._assignment = 0
         self._stopped = False
         self.joined = False
@@ -109,23 +109,16 @@ class PartitionGroup:
         for task in tasks:
             await asyncio.to_thread(task.wait_idle, max(0.0, deadline - time.monotonic()))
 
-    def wanted(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Those of our inputs to fetch now, with their token: positioned, and with room for more."""
+    def wanted(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
+        """Those of our inputs to fetch now: positioned, and with room for more."""
         with self._lock:
-            return {
-                (topic, partition): self._positioned[topic, partition]
-                for topic, partition in partitions
-                if (topic, partition) in self._positioned
-                and partition in self.tasks
-                and self.tasks[partition].has_room()
-            }
-
-    def offer(self, partition: TopicPartition, records: Sequence[Any], token: int) -> None:
-        """Hand fetched records to their partition's task."""
-        with self._lock:
-            task = self.tasks.get(partition[1])
-            if task is not None and self._positioned.get(partition) == token:
-                task.offer(records)
+            return [
+                partition
+                for partition in partitions
+                if partition in self._positioned
+                and (task := self.tasks.get(partition[1])) is not None
+                and task.has_room()
+            ]
 
     def lost_position(self, partition: TopicPartition) -> None:
         """The log no longer has the place where this input is read."""
@@ -148,6 +141,15 @@ class PartitionGroup:
             self._assignment += 1
             self._positioned.clear()
 
+    # Consumer's thread.
+
+    def offer(self, partition: TopicPartition, records: Sequence[Any]) -> None:
+        """Hand fetched records to their partition's task."""
+        with self._lock:
+            task = self.tasks.get(partition[1])
+            if task is not None and partition in self._positioned:
+                task.offer(records)
+
     # Partition threads.
 
     def log_bounds(self, partition: int) -> Mapping[str, tuple[int, int]]:
@@ -158,20 +160,22 @@ class PartitionGroup:
     def position(self, partition: int, offsets: Mapping[str, int]) -> bool:
         """See :class:`Surroundings`."""
         assignment = self._assignment
-        if not self._consumer.seek_inputs({(topic, partition): offset for topic, offset in offsets.items()}):
-            return False
-        with self._lock:
-            if assignment != self._assignment:
-                return False
-            for topic in self.inputs:
-                self._positioned[topic, partition] = next(self._tokens)
-        return True
+        places = {(topic, partition): offset for topic, offset in offsets.items()}
+
+        def let_through() -> bool:
+            with self._lock:
+                if assignment != self._assignment:
+                    return False
+                self._positioned.update(places)
+                return True
+
+        return self._consumer.seek_inputs(places, let_through)
 
     def unposition(self, partition: int) -> None:
         """See :class:`Surroundings`."""
         with self._lock:
             for topic in self.inputs:
-                self._positioned.pop((topic, partition), None)
+                self._positioned.discard((topic, partition))
 
     def confirm_membership(self, partition: int) -> bool:
         """See :class:`Surroundings`."""

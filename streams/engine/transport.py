@@ -4,7 +4,7 @@ Registered as ``tsunagi://`` through Faust's ``faust.transports`` entry point. F
 the assignment; what it would do one message at a time, the engine does by batches in its own transactions. Three things
 differ from the stock transport, each because Faust 0.15.3 would otherwise move our position or read uncommitted data:
 
-* ``_getmany`` hands inputs to the group and returns only what Faust's own agents listen to;
+* what is fetched of the inputs goes to the group; Faust gets only what its own agents listen to;
 * ``seek_to_committed`` leaves inputs alone: the truth of their position is in the changelog;
 * the consumer reads committed, polls larger batches, assigns by range, so that partition p of every input of a
   processor goes to the same worker, and never chooses a position by itself.
@@ -13,7 +13,7 @@ differ from the stock transport, each because Faust 0.15.3 would otherwise move 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import aiokafka
@@ -47,6 +47,8 @@ _RECHECK_SECONDS = 0.05
 class ConsumerThread(stock.AIOKafkaConsumerThread):
     """The thread of the group's consumer."""
 
+    app: ProcessorApp
+
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         return aiokafka.AIOKafkaConsumer(
@@ -68,6 +70,25 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             **stock.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
 
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> Any:
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        # No await between taking records out of aiokafka and offering them: a seek in between (they are made in this
+        # thread too) would go by them, and they would be missing behind the new position.
+        group = self.app.group
+        rest = {}
+        for partition, records in fetched.items():
+            if partition.topic in group.inputs:
+                group.offer(partition, records)
+            else:
+                rest[partition] = records
+        return rest
+
 
 class Consumer(stock.Consumer):
     """The consumer as Faust sees it; as :class:`streams.engine.group.GroupConsumer`, as the partitions see it."""
@@ -87,7 +108,7 @@ class Consumer(stock.Consumer):
             await asyncio.sleep(_RECHECK_SECONDS)
             return {}
         try:
-            fetched = await super()._getmany(
+            return await super()._getmany(
                 cold.union(TP(*partition) for partition in wanted),
                 timeout if len(wanted) == len(inputs) else min(timeout, _RECHECK_SECONDS),
             )
@@ -97,14 +118,6 @@ class Consumer(stock.Consumer):
             for partition in error.args[0]:
                 group.lost_position(partition)
             return {}
-        rest = {}
-        for partition, records in fetched.items():
-            token = wanted.get(partition)
-            if token is None:
-                rest[partition] = records
-            else:
-                group.offer(partition, records, token)
-        return rest
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek Faust's own partitions only."""
@@ -122,7 +135,7 @@ class Consumer(stock.Consumer):
         found: Mapping[TopicPartition, tuple[int, int]] = self._run(bounds)
         return found
 
-    def seek_inputs(self, offsets: Mapping[TopicPartition, int]) -> bool:
+    def seek_inputs(self, offsets: Mapping[TopicPartition, int], then: Callable[[], bool]) -> bool:
         """See :class:`GroupConsumer`."""
 
         async def seek() -> bool:
@@ -131,7 +144,7 @@ class Consumer(stock.Consumer):
                     self._kafka.seek(KafkaPartition(*partition), offset)
             except IllegalStateError:
                 return False
-            return True
+            return then()
 
         done: bool = self._run(seek)
         return done

@@ -166,7 +166,8 @@ class Bench:
         self.seen = Seen()
         self.workers: list[WorkerProcess] = []
         self._sales: Counter[str] = Counter()
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 2, "log_level": 0})
+        largest = {"message.max.bytes": 2_000_000}
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 2, "log_level": 0, **largest})
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,

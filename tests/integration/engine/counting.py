@@ -4,7 +4,7 @@
 
 Inputs: StockSold adds to the count of its SKU and is told on with the new count as its quantity, so the n-th record of
 a SKU comes out as number n, once. StockReserved is a hold that a tick ends with a ReservationReleased. SKU "poison"
-raises after it has put a row; SKU "wait" waits until the file named in its location is gone.
+raises after it has put a row. A location names a file to wait for, until it is gone.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def counting(names: Names) -> Processor:
         row = CountRow(row.count + 1, row.units + record.quantity)
         view.put(COUNTS, record.sku, "", row)
         if record.sku == "poison":
-            raise ValueError("taro@example.jp cannot be counted")
-        while record.sku == "wait" and Path(record.location_id).exists():
+            raise ValueError(f"{record.location_id} cannot be counted")
+        while record.location_id and Path(record.location_id).exists():
             time.sleep(0.01)
         return [Outgoing(names.output, record.sku, replace(record, quantity=row.count))]
 

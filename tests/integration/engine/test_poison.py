@@ -17,7 +17,9 @@ def test_poison_is_set_aside_and_nothing_else_is(bench: Bench) -> None:
     bench.sell({LEFT: 10, RIGHT: 10})
     for poison in (b"", None, b"not framed", largest, b"\x00\x00\x00\x00\x01\xff", CODEC.encode(FOREIGN)):
         bench.send(LEFT, poison)
-    bench.sell({LEFT: 10, "poison": 2})
+    bench.send_sale("poison", location="taro@example.jp")
+    bench.send_sale("poison", location="taro@example.jp")
+    bench.sell({LEFT: 10})
     worker = bench.worker()
     bench.until_outputs(30)
     bench.until(lambda seen: len(seen.dead) == 8, "8 dead letters")
