@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -221,7 +221,9 @@ class PartitionTask(threading.Thread):
     def _next_records(self, cycle: Cycle) -> list[Any]:
         with self._changed:
             if not self._inbox and self._mine():
-                self._changed.wait(self._seconds_to_wait(cycle))
+                due = cycle.due_ms()
+                until = _IDLE_SECONDS if due is None else self._s.clock.seconds_until(due)
+                self._changed.wait(min(_IDLE_SECONDS, until))
             return self._inbox.take(MAX_BATCH) if self._mine() else []
 
     def _process(self, cycle: Cycle, records: Sequence[Any]) -> None:
@@ -247,10 +249,6 @@ class PartitionTask(threading.Thread):
                 self._s.metrics.aborted.labels(self._s.processor.name).inc()
                 self._pause(_ABORTED_PAUSE_SECONDS)
         raise Unavailable(f"aborted {_COMMIT_TRIES} times")
-
-    def _seconds_to_wait(self, cycle: Cycle) -> float:
-        due = cycle.due_ms()
-        return _IDLE_SECONDS if due is None else min(_IDLE_SECONDS, self._s.clock.seconds_until(due))
 
     def _maybe_tick(self, cycle: Cycle) -> None:
         due = cycle.due_ms()
@@ -286,12 +284,16 @@ class PartitionTask(threading.Thread):
         store, self._store, self.store = self._store, None, None
         producer, self._producer = self._producer, None
         self._cycle = None
-        try:
-            if producer is not None:
-                producer.close()
-            if store is not None:
-                store.wipe() if wipe else store.close()
-        except Exception as error:  # the thread must live: what could not be closed or deleted is tried again
+        if producer is not None:
+            self._guarded(producer.close)
+        if store is not None:
+            # Whatever became of the producer: a store left open would lock its directory for ever.
+            self._guarded(store.wipe if wipe else store.close)
+
+    def _guarded(self, close: Callable[[], None]) -> None:
+        try:  # the thread must live: what could not be closed or deleted is tried again
+            close()
+        except Exception as error:
             self._log.error("close_failed", error=type(error).__name__, traceback=frames(error))
 
     def _pause(self, seconds: float) -> None:

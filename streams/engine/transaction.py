@@ -8,6 +8,7 @@ Source: librdkafka, "Transactional producer API", error handling; KIP-98, KIP-36
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -123,8 +124,9 @@ class PartitionProducer:
         return Aborted(f"{step}: {cause.name()}: {cause.str()}")
 
     def close(self, deadline_seconds: float = 1.0) -> None:
-        """Let go of connections and threads."""
+        """Let go of connections and threads. Never raises: a fenced producer would say so once more here."""
         end = time.monotonic() + deadline_seconds
-        self._producer.purge()
-        while len(self._producer) and time.monotonic() < end:
-            self._producer.poll(0.05)
+        with contextlib.suppress(KafkaException):
+            self._producer.purge()
+            while len(self._producer) and time.monotonic() < end:
+                self._producer.poll(0.05)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from schemas.rowcodec import encode_row
-from schemas.rows import PositionRow
+from schemas.rows import PositionRow, Row
 from streams.engine import keys
 from streams.engine.store import PartitionStore
 from streams.engine.view import BatchView
+from tables.view import Table
 from tests.unit.engine.rows import NOTES, TABLES, NoteRow
 
 IDENTITY = "cluster/notes/topology-1/4"
@@ -46,16 +49,20 @@ def timers_of(of: PartitionStore) -> list[tuple[int, str]]:
     return [(due, keys.split(key)[2]) for due, key in of.timers(2**63)]
 
 
-def break_blocks(one: PartitionStore, path: Path) -> None:
-    """Flip bytes in the middle of every table file, as a dying disk would: opening does not notice."""
+def break_blocks(
+    one: PartitionStore, path: Path, table: Table[Any] = NOTES, row: Callable[[str], Row] = NoteRow
+) -> None:
+    """3,000 rows ``p/000000`` and 3,000 ``p-000000``, and zeros in the middle of their file, as a dying disk would:
+    opening does not notice."""
     view = BatchView(one)
     for number in range(3_000):
-        view.put(NOTES, "p", f"{number:06}", NoteRow(os.urandom(50).hex(), number))
+        view.put(table, "p", f"{number:06}", row(os.urandom(50).hex()))
+        view.put(table, f"p-{number:06}", "", row(os.urandom(50).hex()))
     one.apply(view.changes(), encode_row(PositionRow({}, 0)), 1)
     one._db.flush()
     one.close()
     for file in path.glob("*.sst"):
         data = bytearray(file.read_bytes())
         middle = len(data) // 2
-        data[middle - 20_000 : middle + 20_000] = bytes(40_000)
+        data[middle - 50_000 : middle + 50_000] = bytes(100_000)
         file.write_bytes(data)
