@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Producer
 
+from streams.kafka_log import KAFKA_LOG
 from streams.processors.topics import WORKER_DIRECTORY
 
 
@@ -26,7 +27,9 @@ class Directory:
     """Publishes what this worker owns. Best effort: readers retry."""
 
     def __init__(self, connection: Mapping[str, Any], url: str) -> None:
-        self._producer = Producer({**connection, "acks": "all", "enable.idempotence": True, "linger.ms": 5})
+        self._producer = Producer(
+            {**connection, "acks": "all", "enable.idempotence": True, "linger.ms": 5}, logger=KAFKA_LOG
+        )
         self._url = url
 
     def owned(self, processor: str, partition: int, partitions: int) -> None:

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from schemas.codec import Codec
 from schemas.events import AttemptReported
 from streams.engine.processor import Clock
+from streams.kafka_log import KAFKA_LOG
 from streams.processors.topics import DELIVERY_OUTCOMES
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,9 @@ class KafkaReports:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         # Not idempotent: such a producer can fail for good, and the fold takes no notice of a repeated report.
-        self._producer = Producer({**connection, "acks": "all", "enable.idempotence": False, "linger.ms": 2})
+        self._producer = Producer(
+            {**connection, "acks": "all", "enable.idempotence": False, "linger.ms": 2}, logger=KAFKA_LOG
+        )
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="delivery-reports", daemon=True)
         self._poller.start()

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import ConfigurationError, Unavailable
 from streams.engine.store import PartitionStore
+from streams.kafka_log import KAFKA_LOG
 
 log = structlog.get_logger(__name__)
 _PIECE = 10_000
@@ -46,7 +47,8 @@ def restore(
             "fetch.wait.max.ms": 10,  # the end is told by an empty answer, for which the broker else waits 500 ms
             "queued.min.messages": 50_000,
             "queued.max.messages.kbytes": 32_768,
-        }
+        },
+        logger=KAFKA_LOG,
     )
     try:
         return _read(consumer, store, changelog, partition, keep_going)

@@ -16,6 +16,8 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from streams.kafka_log import KAFKA_LOG
+
 log = structlog.get_logger(__name__)
 
 _COMMIT_ATTEMPT_SECONDS = 5.0
@@ -52,7 +54,8 @@ class PartitionProducer:
                 "message.max.bytes": 2_097_176,
                 # What matters comes out of the call it concerns; the rest is told once, in our log's form.
                 "error_cb": lambda error: log.info("producer", id=transactional_id, error=error.name()),
-            }
+            },
+            logger=KAFKA_LOG,
         )
 
     def fence(self, timeout_seconds: float = 30.0) -> None:
