@@ -43,6 +43,7 @@ def read_topics(
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "fetch.queue.backoff.ms": 1,
+            "fetch.wait.max.ms": 10,  # the end is told by an empty answer, for which the broker else waits 500 ms
         }
     )
     try:

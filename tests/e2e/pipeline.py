@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
+from connectors.fakes.faults import Faults
 from connectors.fakes.providers import ProviderFakes
 from ops.clock import SteeredClock
 from ops.contracts import resolve_codec
@@ -34,6 +35,7 @@ class Pipeline:
     player: Player
     observer: Observer
     inbox: TimedInbox
+    faults: Faults
     http: ClientSession
 
     async def until(self, holds: Callable[[], bool], what: str) -> None:
@@ -78,6 +80,6 @@ async def running(folder: Path, start_ms: int, workers: int = 1) -> AsyncIterato
             observer = Observer(stack.connection, codec)
             player = Player(http, stack.gateway_url, stack.keys["channels"])
             try:
-                yield Pipeline(stack, clock, codec, player, observer, inbox, http)
+                yield Pipeline(stack, clock, codec, player, observer, inbox, fakes.faults, http)
             finally:
                 await asyncio.to_thread(observer.close)
