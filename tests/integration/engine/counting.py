@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -140,6 +141,11 @@ class Run:
         return cls(**told, names=Names(names["processor"], tuple(names["inputs"]), names["output"]))
 
 
+async def _crash(worker: Worker) -> None:
+    """What Faust does when its consumer gives up."""
+    await worker._apps[0].crash(RuntimeError("the fetcher has ended"))
+
+
 async def _run(run: Run) -> None:
     connection = {"bootstrap.servers": run.bootstrap, "log_level": 2}
     settings = WorkerSettings(
@@ -156,6 +162,8 @@ async def _run(run: Run) -> None:
     )
     worker = Worker(settings, [counting(run.names)], CODEC, WallClock(), {})
     worker.install_signal_handlers()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, lambda: loop.create_task(_crash(worker)))
     await worker.run()
 
 

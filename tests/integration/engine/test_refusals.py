@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 
@@ -52,8 +51,12 @@ def test_inputs_of_different_partition_counts_are_refused(bench: Bench, admin: A
     assert f"'{topic}': 3" in told
 
 
-def test_a_broker_that_is_not_there_is_told(bench: Bench) -> None:
-    assert refused(bench.worker(bootstrap="127.0.0.1:1")).startswith("no answer from Kafka at 127.0.0.1:1")
+def test_a_worker_whose_consumer_has_given_up_ends(bench: Bench) -> None:
+    """It would look well for ever, and fetch nothing."""
+    worker = bench.worker()
+    worker.wait_ready()
+    worker.signal(signal.SIGUSR1)
+    assert refused(worker).endswith("the consumer group failed: RuntimeError: the fetcher has ended")
 
 
 def write_row(bench: Bench, sku: str, value: bytes) -> None:
@@ -154,17 +157,3 @@ def test_damage_found_while_running_is_repaired_from_the_changelog(bench: Bench)
     bench.check(dict.fromkeys(many, 2))
     assert worker.events("store_damaged")
     assert bench.seen.dead == []
-
-
-def test_a_lost_directory_with_a_wiped_store_is_nothing_special(bench: Bench) -> None:
-    worker = bench.worker()
-    bench.sell({LEFT: 3})
-    bench.until_outputs(3)
-    shutil.rmtree(bench.store_path("worker-1", 0))
-    bench.sell({LEFT: 3})
-    bench.until_outputs(6)
-    worker.kill()
-    bench.worker()
-    bench.sell({LEFT: 3})
-    bench.until_outputs(9)
-    bench.check({LEFT: 9})
