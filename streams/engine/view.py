@@ -113,7 +113,7 @@ class BatchView:
 
     def undo(self) -> None:
         """Take back every change since ``mark``."""
-        for key, group, row_key, previous in self._undo:
+        for key, group, row_key, previous in reversed(self._undo):
             if previous is None:
                 del self._entries[key]
                 del self._groups[group][row_key]

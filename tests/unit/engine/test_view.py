@@ -19,9 +19,10 @@ from tables.view import DictView, Table
 from tests.unit.engine.rows import NOTES, OTHERS, PLAIN, TABLES, NoteRow, full_key
 from tests.unit.engine.stores import IDENTITY, Opener
 
-PARTITION_KEYS = st.sampled_from(["", "p", "q", "p\x00", "ñ"])
-ROW_KEYS = st.sampled_from(["", "a", "b", "b/1", "b/2", "b0", "\x00", "é", "\U0001f381"])
-TABLE = st.sampled_from(TABLES)
+# Few, so that the same row is met again and again.
+PARTITION_KEYS = st.sampled_from(["p", "p\x00"])
+ROW_KEYS = st.sampled_from(["", "a", "a\x00", "é"])
+TABLE = st.sampled_from([NOTES, NOTES, OTHERS, PLAIN])
 TIMED = st.sampled_from([NOTES, OTHERS])
 ROW = st.builds(NoteRow, st.sampled_from(["x", "y"]), st.none() | st.integers(0, 9), st.integers(0, 3))
 
